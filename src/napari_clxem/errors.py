@@ -1,0 +1,39 @@
+"""Errors a user can act on: each message says what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class ClxemError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class UnitError(ClxemError):
+    """A unit is unknown, or two quantities do not share a dimension."""
+
+
+class ReadError(ClxemError):
+    """A file is truncated, damaged, or not of the format its name says."""
+
+
+class MissingScaleError(ClxemError):
+    """A pixel size is needed and the file does not state a usable one."""
+
+
+class PointsError(ClxemError):
+    """Points cannot be used: wrong shape, NaN, too few, or a mixture of dimensions."""
+
+
+class DegenerateError(PointsError):
+    """Points are coincident, collinear or coplanar, so they do not determine the model."""
+
+
+class NoMatch(ClxemError):  # noqa: N818 - the name is part of the public API
+    """Two point sets have no correspondence better than chance."""
+
+
+class NoPathError(ClxemError):
+    """Two frames are not connected by any link."""
+
+
+class SessionError(ClxemError):
+    """A session cannot be read, written, or edited as asked."""

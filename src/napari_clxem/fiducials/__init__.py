@@ -1,0 +1,1 @@
+"""What ties frames together: fiducial detection and matching."""

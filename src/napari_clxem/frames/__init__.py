@@ -1,0 +1,1 @@
+"""Where things are: frames, transforms, fits and their predicted error."""

@@ -1,0 +1,1 @@
+"""Turn layer events into commands, and new documents into layer patches."""

@@ -1,0 +1,1 @@
+"""A synthetic grid with ground truth."""

@@ -1,0 +1,1 @@
+"""The experiment: a frozen document, its store, and its file."""
