@@ -1,1 +1,7 @@
 """Where things are: frames, transforms, fits and their predicted error."""
+
+from napari_clxem.frames.affine import Affine, as_points
+from napari_clxem.frames.fitting import Fit, fit
+from napari_clxem.frames.uncertainty import UncertainAffine
+
+__all__ = ["Affine", "Fit", "UncertainAffine", "as_points", "fit"]
