@@ -237,7 +237,7 @@ def _covariances(sigma: Sigma, shape: tuple[int, ...], name: str) -> Floats:
     if array.ndim < 3:
         if (array < 0).any():
             raise PointsError(f"{name} is negative; a standard deviation is 0 or more.")
-        return np.einsum("ni,ij->nij", np.broadcast_to(array, shape) ** 2, np.eye(ndim))
+        return np.asarray(np.broadcast_to(array, shape)[:, :, np.newaxis] ** 2 * np.eye(ndim))
     symmetric = np.allclose(array, np.swapaxes(array, 1, 2), rtol=1e-6, atol=0)
     if not symmetric or (np.linalg.eigvalsh(array) < -1e-9 * np.abs(array).max()).any():
         raise PointsError(f"{name} holds a matrix that is no covariance; check its symmetry.")
@@ -276,17 +276,17 @@ def _scalar_weights(landmarks: _Landmarks) -> Floats:
     if covariance is None or landmarks.moving_covariance is None:
         return np.ones(len(landmarks.moving))
     variance = np.einsum("nii->n", covariance) + np.einsum("nii->n", landmarks.moving_covariance)
-    return variance.min() / variance
+    return np.asarray(variance.min() / variance)
 
 
 def _as_good(best: _Solution, other: _Solution, landmarks: _Landmarks) -> bool:
     """Tell whether the landmarks do not speak against `other` at the 1 % level."""
     if landmarks.fixed_covariance is not None:
-        return other.cost - best.cost < region_threshold(1, None, 0.99)
+        return bool(other.cost - best.cost < region_threshold(1, None, 0.99))
     tiny = 1e-18 * max(float((landmarks.fixed**2).sum()), 1.0)
     if best.dof == 0 or other.cost <= tiny:
         return other.cost <= max(tiny, 1.0001 * best.cost)
-    return other.cost < best.cost * region_threshold(1, best.dof, 0.99)
+    return bool(other.cost < best.cost * region_threshold(1, best.dof, 0.99))
 
 
 def _refine(
@@ -408,7 +408,7 @@ def _squares(matrix: Floats, landmarks: _Landmarks) -> Floats:
     found = Affine(matrix)
     residuals = landmarks.fixed - found.transform(landmarks.moving)
     covariance = landmarks.residual_covariance(found.linear)
-    return np.einsum("ni,nij,nj->n", residuals, np.linalg.inv(covariance), residuals)
+    return np.asarray(np.einsum("ni,nij,nj->n", residuals, np.linalg.inv(covariance), residuals))
 
 
 def _gate(squares: Floats, model: Model, landmarks: _Landmarks) -> float:

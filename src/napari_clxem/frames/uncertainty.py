@@ -137,13 +137,17 @@ class UncertainAffine:
         """Map fixed points back to the moving frame; raises for a projection."""
         return self._affine.inverse(points)
 
-    def predict_error(self, points: ArrayLike) -> Floats:
+    def predict_error(self, points: ArrayLike, covariance: ArrayLike | None = None) -> Floats:
         """Predict the covariance of mapped points: the target registration error.
 
         Parameters
         ----------
         points : (n, d_in) array_like
             Moving points, µm.
+        covariance : (n, d_in, d_in) array_like, optional
+            Of the points themselves, µm²; left out, they are exact. What is uncertain in a point
+            also meets what is uncertain in A, which matters where one of them is large (the
+            height of a plane).
 
         Returns
         -------
@@ -154,7 +158,12 @@ class UncertainAffine:
         rows = self._affine.linear.shape[0]
         arms = np.column_stack([array - self.centre, np.ones(len(array))])
         blocks = self.covariance.reshape(rows, arms.shape[1], rows, arms.shape[1])
-        return np.einsum("ni,aibj,nj->nab", arms, blocks, arms)
+        found = np.einsum("ni,aibj,nj->nab", arms, blocks, arms)
+        if covariance is not None:
+            linear, given = self._affine.linear, np.asarray(covariance, float)
+            found = found + linear @ given @ linear.T
+            found = found + np.einsum("nij,aibj->nab", given, blocks[:, :-1, :, :-1])
+        return np.asarray(found)
 
     def region(self, points: ArrayLike, probability: float = 0.95) -> Floats:
         """Give the squared Mahalanobis distance that holds a mapped point with `probability`.

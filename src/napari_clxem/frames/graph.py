@@ -1,0 +1,248 @@
+"""All frames and the links between them: the way from any one to any other, with its error.
+
+Every frame is 3D. A 2D frame is a plane of uncertain height: a point that passes through it
+takes the plane's z prior instead of the z it had, and carries that variance on. A link from a
+volume to a plane (a projection) is completed by its viewing direction, its landmarks' mean height
+lying on the plane, so that it can be gone back.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_clxem.errors import ClxemError, NoPathError
+from napari_clxem.frames.affine import Affine, Floats, as_points
+from napari_clxem.frames.route import Closure, Node, Route, Step, closure
+from napari_clxem.frames.uncertainty import UncertainAffine
+
+_VISITS = 4  # routes kept to any one frame: the best in the plane first
+
+#: Height of a plane about which nothing was said: (mean, sd), µm.
+UNKNOWN_HEIGHT = (0.0, 10.0)
+
+
+class FrameGraph:
+    """Frames joined by links; :meth:`transform` finds the way between any two.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_clxem.frames import FrameGraph, fit
+    >>> graph = FrameGraph()
+    >>> graph.add_frame("stack")
+    >>> graph.add_frame("mosaic", ndim=2, z=(0.0, 2.0))
+    >>> beads = np.array([[0.0, 1.0, 1.0], [1.0, 9.0, 2.0], [0.0, 4.0, 8.0], [3.0, 6.0, 6.0]])
+    >>> graph.add_link("stack", "mosaic", fit(beads, beads[:, 1:] + 100.0, fixed_sigma=0.02))
+    >>> route = graph.transform("stack", "mosaic")
+    >>> route.transform([[1.0, 5.0, 5.0]]).round(3)
+    array([[105., 105.]])
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {}
+        self._steps: dict[str, list[Step]] = {}
+        self._links: dict[str, Step] = {}
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """Names of all frames."""
+        return tuple(self._nodes)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Identifiers of all links."""
+        return tuple(self._links)
+
+    def add_frame(self, name: str, ndim: int = 3, z: tuple[float, float] | None = None) -> None:
+        """Add a frame; `z` is the height (mean, sd) µm of a 2D one.
+
+        Raises
+        ------
+        ClxemError
+            Where the name is taken or the numbers are not usable.
+        """
+        if name in self._nodes:
+            raise ClxemError(f"There is a frame {name!r} already; choose another name.")
+        if ndim not in (2, 3):
+            raise ClxemError(f"Frame {name!r} has {ndim} axes; it may have 2 or 3.")
+        mean, sd = UNKNOWN_HEIGHT if z is None else z
+        if not (np.isfinite(mean) and np.isfinite(sd) and sd >= 0):
+            raise ClxemError(
+                f"Frame {name!r} has the height {z}; give a finite mean and sd >= 0 in µm."
+            )
+        self._nodes[name] = Node(name, ndim, (float(mean), float(sd)))
+        self._steps[name] = []
+
+    def add_link(
+        self, moving: str, fixed: str, transform: UncertainAffine, link: str | None = None
+    ) -> None:
+        """Join two frames by a map from `moving` to `fixed`.
+
+        Parameters
+        ----------
+        moving, fixed : str
+            Frames; unknown ones are added with the axes of the map.
+        transform : UncertainAffine
+            A fit or a declared map. A planar (3 x 3) map may join frames of which one or both
+            are volumes seen along z.
+        link : str, optional
+            Identifier; made from the names where it is left out.
+
+        Raises
+        ------
+        ClxemError
+            Where the map's axes do not go with the frames', or the identifier is taken.
+        """
+        rows, columns = Affine(transform.affine).linear.shape
+        for name, ndim in ((moving, columns), (fixed, rows)):
+            if name not in self._nodes:
+                self.add_frame(name, ndim)
+        start, end = self._nodes[moving], self._nodes[fixed]
+        if moving == fixed:
+            raise ClxemError(f"A link joins {moving!r} with itself; give two frames.")
+        if columns > start.ndim or rows > end.ndim:
+            raise ClxemError(
+                f"A map of {columns} to {rows} axes cannot join {moving!r} ({start.ndim}D) and "
+                f"{fixed!r} ({end.ndim}D); fit it in the axes of the frames."
+            )
+        name = link or f"{moving} -> {fixed} #{len(self._links) + 1}"
+        if name in self._links:
+            raise ClxemError(f"There is a link {name!r} already; choose another identifier.")
+        forward = _completed(transform, start, end)
+        self._links[name] = Step(moving, end, name, forward)
+        self._steps[moving].append(self._links[name])
+        self._steps[fixed].append(Step(fixed, start, name, forward.inverted()))
+
+    def transform(self, start: str, end: str, points: ArrayLike | None = None) -> Route:
+        """Find the route with the smallest predicted error at the given points.
+
+        Parameters
+        ----------
+        start, end : str
+            Frames.
+        points : (n, d) array_like, optional
+            In `start`, µm; left out, the landmarks' centre of each first link stands for them.
+
+        Returns
+        -------
+        Route
+
+        Raises
+        ------
+        NoPathError
+            Where no links connect the frames, or a frame is unknown.
+        """
+        for name in (start, end):
+            if name not in self._nodes:
+                known = ", ".join(self._nodes) or "none"
+                raise NoPathError(f"There is no frame {name!r}; the frames are {known}.")
+        node = self._nodes[start]
+        if points is not None:
+            points = as_points(points, node.ndim)
+        best = min(
+            self._routes(node, end, points), key=lambda route: route.size(points), default=None
+        )
+        if best is None:
+            raise NoPathError(
+                f"No links connect {start!r} with {end!r}; link one of "
+                f"{', '.join(sorted(self.reachable(start)))} with {end!r}."
+            )
+        return best
+
+    def reachable(self, start: str) -> set[str]:
+        """Give the frames connected with `start`, itself included."""
+        found, waiting = {start}, [start]
+        while waiting:
+            for step in self._steps[waiting.pop()]:
+                if step.end.name not in found:
+                    found.add(step.end.name)
+                    waiting.append(step.end.name)
+        return found
+
+    @property
+    def closures(self) -> tuple[Closure, ...]:
+        """Loops among the links: each link beyond a spanning tree against the way around it."""
+        tree = FrameGraph()
+        tree._nodes = self._nodes
+        tree._steps = {name: [] for name in self._nodes}
+        found = []
+        for name, step in self._links.items():
+            start = self._nodes[step.start]
+            if step.end.name in tree.reachable(step.start):
+                way = next(tree._routes(start, step.end.name, None))
+                found.append(closure(way, Route(start, (step,))))
+            else:
+                tree._steps[step.start].append(step)
+                tree._steps[step.end.name].extend(
+                    back for back in self._steps[step.end.name] if back.link == name
+                )
+        return tuple(found)
+
+    def _routes(self, node: Node, end: str, points: ArrayLike | None) -> Iterator[Route]:
+        """Give simple routes, those of small error in the plane first."""
+        order = count()
+        visits = dict.fromkeys(self._nodes, 0)
+        waiting = [(0.0, next(order), Route(node, ()))]
+        while waiting:
+            _, _, route = heapq.heappop(waiting)
+            visits[route.end.name] += 1
+            if visits[route.end.name] > _VISITS:
+                continue
+            if route.end.name == end:
+                yield route
+                continue
+            for step in self._steps[route.end.name]:
+                if step.end.name not in route.frames:
+                    longer = Route(node, (*route.steps, step))
+                    size = longer.size(points, planar=True)
+                    heapq.heappush(waiting, (size, next(order), longer))
+
+
+def _completed(transform: UncertainAffine, start: Node, end: Node) -> UncertainAffine:
+    """Complete a map to 3D: by its viewing direction, with the centre at the plane's height."""
+    linear = Affine(transform.affine).linear
+    rows, columns = linear.shape
+    if rows == 3:
+        return transform
+    covariance = transform.covariance
+    if columns == 2:  # seen along z
+        linear = np.column_stack([np.zeros(2), linear])
+        covariance = _with_z_column(covariance)
+    centre = np.concatenate([[start.z[0]], transform.centre])[-3:]
+
+    def upright(entries: Floats) -> Floats:
+        """Entries (2, 4) of [L | t] to the rows (3, 4) of the completed map."""
+        cross = np.cross(entries[0, :3], entries[1, :3])
+        normal = cross / np.sqrt(np.linalg.norm(cross))
+        return np.vstack([np.append(normal, end.z[0]), entries])
+
+    entries = np.column_stack([linear, transform.transform(transform.centre)[0]])
+    full = upright(entries)
+    jacobian = _jacobian(upright, entries)
+    matrix = Affine.from_parts(full[:, :3], full[:, 3] - full[:, :3] @ centre).matrix
+    return UncertainAffine(matrix, centre, jacobian @ covariance @ jacobian.T, transform.region_dof)
+
+
+def _with_z_column(covariance: Floats) -> Floats:
+    """Insert an exact z column into the covariance of a planar map: (6, 6) to (8, 8)."""
+    rows = np.array([1, 2, 3, 5, 6, 7])
+    found = np.zeros((8, 8))
+    found[np.ix_(rows, rows)] = covariance
+    return found
+
+
+def _jacobian(function: Callable[[Floats], Floats], entries: Floats) -> Floats:
+    """Differentiate a smooth function of matrix entries by central differences."""
+    step = 1e-6 * np.abs(entries[:, :3]).max()
+    columns = []
+    for index in range(entries.size):
+        change = np.zeros(entries.shape)
+        change.flat[index] = step
+        difference = function(entries + change) - function(entries - change)
+        columns.append(difference.ravel() / (2 * step))
+    return np.array(columns).T

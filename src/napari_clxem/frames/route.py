@@ -1,0 +1,199 @@
+"""One way through a graph of frames: where it takes points, and with what error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_clxem.frames.affine import Floats, as_points
+from napari_clxem.frames.uncertainty import UncertainAffine, region_threshold
+
+
+@dataclass(frozen=True)
+class Node:
+    """A frame in a graph: its axes, and the z prior (mean, sd) µm of a plane."""
+
+    name: str
+    ndim: int
+    z: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One link in one direction, completed to 3D."""
+
+    start: str
+    end: Node
+    link: str
+    map: UncertainAffine
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """The way from one frame to another through the links of a graph."""
+
+    start: Node
+    steps: tuple[Step, ...]
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """Names of the frames passed, both ends included."""
+        return (self.start.name, *(step.end.name for step in self.steps))
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Identifiers of the links taken."""
+        return tuple(step.link for step in self.steps)
+
+    @property
+    def end(self) -> Node:
+        """Frame the route ends in."""
+        return self.steps[-1].end if self.steps else self.start
+
+    @property
+    def placement(self) -> Floats:
+        """Invertible 4 x 4 matrix that lays a volume of the first frame into the last, µm.
+
+        Unlike :meth:`transform` it keeps relative heights when it passes a plane.
+        """
+        matrix: Floats = np.eye(4)
+        for step in self.steps:
+            matrix = step.map.affine @ matrix
+        return matrix
+
+    @property
+    def affine(self) -> Floats:
+        """4 x 4 matrix (z, y, x) of what :meth:`transform` does; singular after a plane."""
+        matrix = _flattening(self.start)
+        for step in self.steps:
+            matrix = _flattening(step.end) @ step.map.affine @ matrix
+        return matrix
+
+    def transform(self, points: ArrayLike) -> Floats:
+        """Map points (n, ndim of the first frame) to (n, ndim of the last), µm."""
+        return self._carry(points, None)[0][:, 3 - self.end.ndim :]
+
+    def predict_error(self, points: ArrayLike, covariance: ArrayLike | None = None) -> Floats:
+        """Predict the covariance of mapped points, all links' errors and z priors included.
+
+        Parameters
+        ----------
+        points : (n, d) array_like
+            Points in the first frame, µm.
+        covariance : (n, d, d) array_like, optional
+            Of the points themselves, µm²; left out, they are exact.
+
+        Returns
+        -------
+        (n, d_out, d_out) array
+            µm². First order; links count as independent.
+        """
+        keep = slice(3 - self.end.ndim, 3)
+        return self._carry(points, covariance)[1][:, keep, keep]
+
+    def region(self, points: ArrayLike, probability: float = 0.95) -> Floats:
+        """Squared Mahalanobis radius that holds a mapped point with `probability`, (n,).
+
+        One link without known localisation errors makes the whole route's region that of the
+        fewest degrees of freedom among such links, which errs on the large side.
+        """
+        counts = [step.map.region_dof for step in self.steps]
+        known = [dof for dof in counts if dof is not None]
+        threshold = region_threshold(self.end.ndim, min(known) if known else None, probability)
+        return np.full(len(as_points(points, self.start.ndim)), threshold)
+
+    def size(self, points: ArrayLike | None, planar: bool = False) -> float:
+        """Mean squared predicted error, µm²; an unknown one counts as infinite.
+
+        Without points the landmarks' centre of the first link stands for them; `planar` leaves z
+        out.
+        """
+        errors = self.predict_error(self.probe(points))
+        if planar:
+            errors = errors[:, -2:, -2:]
+        mean = float(np.einsum("nii->n", errors).mean())
+        return mean if np.isfinite(mean) else float("inf")
+
+    def probe(self, points: ArrayLike | None = None) -> Floats:
+        """Give the points by which routes are compared."""
+        if points is not None or not self.steps:
+            array = as_points(np.zeros(self.start.ndim) if points is None else points)
+            return array[:: 1 + len(array) // 16]  # a few stand for many
+        return self.steps[0].map.centre[np.newaxis, 3 - self.start.ndim :]
+
+    def _carry(self, points: ArrayLike, covariance: ArrayLike | None) -> tuple[Floats, Floats]:
+        """Take points and covariances through all steps, in 3D."""
+        ndim = self.start.ndim
+        array = as_points(points, ndim)
+        places: Floats = np.zeros((len(array), 3))
+        places[:, 3 - ndim :] = array
+        errors: Floats = np.zeros((len(array), 3, 3))
+        if covariance is not None:
+            given = np.broadcast_to(np.asarray(covariance, float), (len(array), ndim, ndim))
+            errors[:, 3 - ndim :, 3 - ndim :] = given
+        _settle(self.start, places, errors)
+        for step in self.steps:
+            errors = step.map.predict_error(places, errors)
+            places = step.map.transform(places)
+            _settle(step.end, places, errors)
+        return places, errors
+
+
+@dataclass(frozen=True)
+class Closure:
+    """How well a loop of links closes.
+
+    Attributes
+    ----------
+    frames : tuple of str
+        Frames around the loop; the link from the last to the first closes it.
+    link : str
+        The closing link.
+    gap : float
+        Distance in the plane between the two ways, at the closing link's landmarks, µm.
+    expected : float
+        Root mean square gap to be expected from the predicted errors, µm.
+    ratio : float
+        Squared gap in units of its covariance: about 2 where all is well, above 9.2 in 1 % of
+        cases; NaN where an error is unknown.
+    """
+
+    frames: tuple[str, ...]
+    link: str
+    gap: float
+    expected: float
+    ratio: float
+
+
+def closure(way: Route, direct: Route) -> Closure:
+    """Compare two routes between the same frames at the landmarks of the direct one."""
+    probe = direct.probe()
+    gap = (way.transform(probe) - direct.transform(probe))[0, -2:]
+    covariance = (way.predict_error(probe) + direct.predict_error(probe))[0, -2:, -2:]
+    known = bool(np.isfinite(covariance).all())
+    return Closure(
+        way.frames,
+        direct.links[0],
+        float(np.linalg.norm(gap)),
+        float(np.sqrt(np.trace(covariance))),
+        float(gap @ np.linalg.pinv(covariance) @ gap) if known else float("nan"),
+    )
+
+
+def _settle(node: Node, places: Floats, errors: Floats) -> None:
+    """Put points that arrived in a plane at its height, in place."""
+    if node.ndim == 2:
+        mean, sd = node.z
+        places[:, 0] = mean
+        errors[:, 0, :] = 0.0
+        errors[:, :, 0] = 0.0
+        errors[:, 0, 0] = sd**2
+
+
+def _flattening(node: Node) -> Floats:
+    matrix = np.eye(4)
+    if node.ndim == 2:
+        matrix[0] = (0.0, 0.0, 0.0, node.z[0])
+    return matrix
