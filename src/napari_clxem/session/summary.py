@@ -1,0 +1,135 @@
+"""Links and targets as rows for people: tables in a terminal, a dock and a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_clxem.errors import ClxemError, NoPathError
+from napari_clxem.frames import Fit
+from napari_clxem.session.geometry import complete, graph, place, solve
+from napari_clxem.session.model import Link, Session, Target
+
+
+@dataclass(frozen=True)
+class LinkRow:
+    """What there is to say of one link.
+
+    Attributes
+    ----------
+    id, name, kind, model : str
+        Which link.
+    landmarks : int
+        Landmarks that carry the fit; 0 for links by content or stage.
+    offered : int
+        Landmarks there are.
+    fre, leave_one_out : float or None
+        Root mean square over the landmarks, µm.
+    lateral : float or None
+        Predicted error in the plane at the target, µm: this link alone.
+    notes : tuple of str
+        Warnings, or why there is no fit.
+    """
+
+    id: str
+    name: str
+    kind: str
+    model: str
+    landmarks: int
+    offered: int
+    fre: float | None
+    leave_one_out: float | None
+    lateral: float | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TargetRow:
+    """Where one target is in the chosen frame; lengths µm, None where no links lead."""
+
+    id: str
+    name: str
+    site: str | None
+    frame: str
+    lateral: float | None
+    axial: float | None
+    radius: float | None
+    way: str
+
+
+def link_rows(session: Session, target: Target | None = None) -> tuple[LinkRow, ...]:
+    """Give one row per link; predicted errors at `target`, or at the landmarks' centre."""
+    return tuple(_link_row(session, link, target) for link in session.links)
+
+
+def _link_row(session: Session, link: Link, target: Target | None) -> LinkRow:
+    name = f"{link.moving} → {link.fixed}"
+    try:
+        found = solve(link)
+    except ClxemError as error:
+        return LinkRow(
+            link.id,
+            name,
+            link.kind,
+            link.model,
+            0,
+            len(link.landmarks),
+            None,
+            None,
+            None,
+            (str(error),),
+        )
+    probe = found.centre[np.newaxis]
+    if target is not None:
+        try:
+            route = graph(session).transform(target.frame, link.moving, [target.position])
+            probe = route.transform([target.position])[:, -len(found.centre) :]
+        except NoPathError:
+            target = None
+    error = found.predict_error(probe)[0, -2:, -2:]
+    fitted = isinstance(found, Fit)
+    missed = found.leave_one_out if isinstance(found, Fit) else np.empty(0)
+    missed = missed[np.isfinite(missed)]
+    return LinkRow(
+        id=link.id,
+        name=name,
+        kind=link.kind,
+        model=link.model if fitted else "",
+        landmarks=int(found.inliers.sum()) if isinstance(found, Fit) else 0,
+        offered=len(complete(link.landmarks)),
+        fre=found.fre if isinstance(found, Fit) else None,
+        leave_one_out=float(np.sqrt((missed**2).mean())) if len(missed) else None,
+        lateral=float(np.sqrt(np.trace(error))) if np.isfinite(error).all() else None,
+        notes=(
+            *(found.notes if isinstance(found, Fit) else ()),
+            *([link.note] if link.note else []),
+        ),
+    )
+
+
+def target_rows(session: Session, frame: str) -> tuple[TargetRow, ...]:
+    """Give one row per target: its predicted error in `frame`."""
+    rows = []
+    for target in session.targets:
+        found = place(session, target, frame)
+        rows.append(
+            TargetRow(
+                target.id,
+                target.name,
+                target.site,
+                target.frame,
+                found.lateral if found else None,
+                found.axial if found else None,
+                found.radius if found else None,
+                " – ".join(found.frames) if found else "no links lead there",
+            )
+        )
+    return tuple(rows)
+
+
+def nanometres(length: float | None) -> str:
+    """Write a length of µm in nm, or µm from 10 µm on, for people."""
+    if length is None or not np.isfinite(length):
+        return "–"
+    return f"{length * 1000:.0f} nm" if length < 10 else f"{length:.1f} µm"
