@@ -93,15 +93,19 @@ class Route:
         keep = slice(3 - self.end.ndim, 3)
         return self._carry(points, covariance)[1][:, keep, keep]
 
+    @property
+    def region_dof(self) -> int | None:
+        """Fewest degrees of freedom among its links' errors; None where all are absolute."""
+        counts = [step.map.region_dof for step in self.steps]
+        return min((dof for dof in counts if dof is not None), default=None)
+
     def region(self, points: ArrayLike, probability: float = 0.95) -> Floats:
         """Squared Mahalanobis radius that holds a mapped point with `probability`, (n,).
 
         One link without known localisation errors makes the whole route's region that of the
         fewest degrees of freedom among such links, which errs on the large side.
         """
-        counts = [step.map.region_dof for step in self.steps]
-        known = [dof for dof in counts if dof is not None]
-        threshold = region_threshold(self.end.ndim, min(known) if known else None, probability)
+        threshold = region_threshold(self.end.ndim, self.region_dof, probability)
         return np.full(len(as_points(points, self.start.ndim)), threshold)
 
     def size(self, points: ArrayLike | None, planar: bool = False) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from napari_clxem.errors import ClxemError, NoPathError, SessionError
 from napari_clxem.frames import Fit, FrameGraph, UncertainAffine, fit
 from napari_clxem.frames.affine import Floats
+from napari_clxem.frames.uncertainty import region_threshold
 from napari_clxem.session.model import (
     Estimate,
     Frame,
@@ -171,7 +172,7 @@ def place(session: Session, target: Target, frame: str) -> Place | None:
     own = np.diag(np.square(target.sigma if target.sigma else (0.0,) * len(target.position)))
     covariance = route.predict_error([target.position], own[np.newaxis])[0]
     plane = covariance[-2:, -2:]
-    threshold = planar_threshold(float(route.region([target.position])[0]), len(covariance))
+    threshold = region_threshold(2, route.region_dof, 0.95)
     return Place(
         position=tuple(route.transform([target.position])[0].tolist()),
         covariance=_rows(covariance),
@@ -180,8 +181,3 @@ def place(session: Session, target: Target, frame: str) -> Place | None:
         radius=float(np.sqrt(np.linalg.eigvalsh(plane)[-1] * threshold)),
         frames=route.frames,
     )
-
-
-def planar_threshold(threshold: float, ndim: int) -> float:
-    """Scale a region's threshold in `ndim` axes to its plane: chi-squared 3 to chi-squared 2."""
-    return threshold if ndim == 2 else threshold * 5.991464547 / 7.814727903

@@ -87,7 +87,7 @@ def _link_row(session: Session, link: Link, target: Target | None) -> LinkRow:
             probe = route.transform([target.position])[:, -len(found.centre) :]
         except NoPathError:
             target = None
-    error = found.predict_error(probe)[0, -2:, -2:]
+    spread = found.predict_error(probe)[0, -2:, -2:]
     fitted = isinstance(found, Fit)
     missed = found.leave_one_out if isinstance(found, Fit) else np.empty(0)
     missed = missed[np.isfinite(missed)]
@@ -100,7 +100,7 @@ def _link_row(session: Session, link: Link, target: Target | None) -> LinkRow:
         offered=len(complete(link.landmarks)),
         fre=found.fre if isinstance(found, Fit) else None,
         leave_one_out=float(np.sqrt((missed**2).mean())) if len(missed) else None,
-        lateral=float(np.sqrt(np.trace(error))) if np.isfinite(error).all() else None,
+        lateral=float(np.sqrt(np.trace(spread))) if np.isfinite(spread).all() else None,
         notes=(
             *(found.notes if isinstance(found, Fit) else ()),
             *([link.note] if link.note else []),
