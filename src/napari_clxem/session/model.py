@@ -6,7 +6,9 @@ hashed and written as it is. Lengths are µm, angles degrees, axes (z, y, x) or 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 from uuid import uuid4
 
@@ -69,13 +71,15 @@ class FileRef:
 
     `path` is relative to the session file (POSIX separators) where that is possible, else
     absolute; `index` is the image within the file; `fingerprint` hashes the size, the head and
-    sampled blocks.
+    sampled blocks. `folder` is what a relative path starts from on this computer: it is never
+    written and takes no part in comparing, so a session that moved with its data is the same.
     """
 
     path: str
     index: int = 0
     size: int = 0
     fingerprint: str = ""
+    folder: str = field(default="", compare=False, metadata={"stored": False})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +99,7 @@ class Dataset:
     axes: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     scale: Vector | None = None
-    orientation: Orientation = Orientation()
+    orientation: Orientation = field(default_factory=Orientation)
     axial_scaling: float = 1.0
     channels: tuple[Channel, ...] = ()
     stage: StagePosition | None = None
@@ -179,3 +183,28 @@ class Session:
     links: tuple[Link, ...] = ()
     targets: tuple[Target, ...] = ()
     exposures: tuple[Exposure, ...] = ()
+
+
+Item = Site | Frame | Dataset | Link | Landmark | Target | Exposure
+
+# What holds items that are told apart by their key: these are diffed and edited item by item.
+COLLECTIONS: Mapping[type, Mapping[str, type]] = MappingProxyType(
+    {
+        Session: MappingProxyType(
+            {
+                "sites": Site,
+                "frames": Frame,
+                "datasets": Dataset,
+                "links": Link,
+                "targets": Target,
+                "exposures": Exposure,
+            }
+        ),
+        Link: MappingProxyType({"landmarks": Landmark}),
+    }
+)
+
+
+def key(item: Item) -> str:
+    """Give what tells `item` apart in its collection: the name of a frame, else the id."""
+    return item.name if isinstance(item, Frame) else item.id

@@ -1,0 +1,113 @@
+"""Writing a file so that at every instant either the old or the new one is there, whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from napari_clxem.errors import SessionError
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space or save somewhere else",
+    errno.EDQUOT: "your quota on the disk is used up; free some space or save somewhere else",
+    errno.EFBIG: "the file would be larger than is allowed here; save somewhere else",
+    errno.EACCES: "you may not write there; save somewhere else",
+    errno.EPERM: "you may not write there; save somewhere else",
+    errno.EROFS: "the disk is read-only; save somewhere else",
+    errno.ENOENT: "the folder does not exist; create it or save somewhere else",
+    errno.ENOTDIR: "part of the path is a file, not a folder; save somewhere else",
+    errno.EISDIR: "there is a folder of that name; choose another name",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+def reason(error: OSError) -> str:
+    """Say in words why an operation on a file failed, and what to do."""
+    return _REASONS.get(error.errno or 0, (error.strerror or str(error)).lower())
+
+
+def replace_file(
+    path: Path, content: bytes, backup: Path | None = None, before: Callable[[], None] | None = None
+) -> None:
+    """Put `content` at `path` atomically.
+
+    Parameters
+    ----------
+    path : Path
+        The file; a symbolic link is followed.
+    content : bytes
+        What it shall hold.
+    backup : Path, optional
+        Where the previous file is kept, if there is one and it differs.
+    before : callable, optional
+        Called when the new file is safely on the disk, just before it takes the place of the old.
+
+    Raises
+    ------
+    SessionError
+        Where the file cannot be written; whatever was at `path` is then still there, whole.
+    """
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.{_host()}-{os.getpid()}.tmp")
+    try:
+        _write(temporary, content)
+        if target.exists():
+            shutil.copymode(target, temporary)
+            if backup is not None and not _holds(target, content):
+                _keep(target, backup)
+        if before is not None:
+            before()
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        kept = "; the previous file is untouched" if target.is_file() else ""
+        raise SessionError(f"{path} could not be saved: {reason(error)}{kept}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.stat().st_size == len(content) and path.read_bytes() == content
+
+
+def _keep(path: Path, backup: Path) -> None:
+    """Give the file at `path` a second name; `path` itself is there all along."""
+    temporary = backup.with_name(f".{backup.name}.{_host()}-{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(path, temporary)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(path, temporary)
+    temporary.replace(backup)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a power cut, on systems where a folder can be synced."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(handle)
+
+
+def _host() -> str:
+    return "".join(c for c in socket.gethostname() if c.isalnum() or c in "-_")[:32]
