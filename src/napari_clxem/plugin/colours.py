@@ -1,0 +1,48 @@
+"""Colour maps and blending by what an image shows: light adds up, absorption and electrons cover.
+
+Every map runs from black to one hue, or through greys, so that lightness alone tells the signal.
+"""
+
+from __future__ import annotations
+
+from napari_clxem.io.image import Channel
+
+# Hues that stay apart for colour-blind eyes, for channels that state no colour.
+CYCLE = ("#33bbee", "#ee3377", "#eecc33", "#66dd77", "#bb88ff", "#ffffff")
+LIGHT = ("confocal", "fluorescence", "widefield", "flm", "light")
+# Emission bands by their upper end, nm.
+BANDS = ((490.0, "#4488ff"), (545.0, "#33dd55"), (600.0, "#eecc33"), (2000.0, "#ee3355"))
+
+
+def is_fluorescence(modality: str, channels: tuple[Channel, ...]) -> bool:
+    """Tell whether an image is light emitted by the sample, by modality, else by its channels."""
+    if modality:
+        return any(word in modality.lower() for word in LIGHT)
+    return len(channels) > 1 or any(c.wavelength is not None or c.colour for c in channels)
+
+
+def colormap(channel: Channel, index: int, fluorescence: bool) -> str:
+    """Choose a colour map: the file's own colour, else by wavelength, else by position.
+
+    Parameters
+    ----------
+    channel : Channel
+        What the file says about the channel.
+    index : int
+        Position among the image's channels.
+    fluorescence : bool
+        False gives grey.
+    """
+    if not fluorescence:
+        return "gray"
+    # A map from black to black would hide the image.
+    if channel.colour and channel.colour.lower()[:7] != "#000000":
+        return channel.colour.lower()[:7]
+    if channel.wavelength is not None:
+        return next((hue for end, hue in BANDS if channel.wavelength < end), BANDS[-1][1])
+    return CYCLE[index % len(CYCLE)]
+
+
+def blending(fluorescence: bool) -> str:
+    """Choose how a layer is laid over those below."""
+    return "additive" if fluorescence else "translucent"

@@ -1,0 +1,81 @@
+"""Keep every layer right in 2D and in 3D: slices that are resampled, volumes that are not.
+
+In 2D a tilted volume is shown through slices cut out of it; in 3D napari draws the volume itself
+through the full transform.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+
+from napari_clxem.plugin.layers import Placed, Shown
+from napari_clxem.plugin.world import unwrapped
+
+
+class DimensionSwitch:
+    """Exchanges what the layers of one viewer hold when it turns between 2D and 3D.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Kept by weak reference.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        viewer = unwrapped(viewer)
+        self._viewer = ref(viewer)
+        self._placed: WeakKeyDictionary[Any, Placed] = WeakKeyDictionary()
+        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+
+    def release(self) -> None:
+        """Let the viewer's layers go."""
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
+        self._placed.clear()
+
+    def keep(self, layer: Any, placed: Placed) -> None:
+        """Show `placed` in an image layer from now on, changing only what differs."""
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        self._placed[layer] = placed
+        show(layer, placed.shown(viewer.dims.ndisplay))
+
+    def _on_ndisplay(self, event: Any) -> None:
+        if event.value == 3:
+            # Turning back, napari slices once through the full transform before this object
+            # may exchange it, and warns of what is never drawn.
+            warnings.filterwarnings("ignore", message="Non-orthogonal slicing", append=False)
+        for layer, placed in list(self._placed.items()):
+            show(layer, placed.shown(event.value))
+
+
+def show(layer: Any, shown: Shown) -> None:
+    """Bring an image layer to a state, changing only what differs.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The layer.
+    shown : Shown
+        What it shall hold. The data come last: until then each change redraws the old ones,
+        which are the cheaper ones both ways.
+    """
+    if not np.array_equal(layer.scale, shown.scale):
+        layer.scale = shown.scale
+    if not np.array_equal(np.asarray(layer.affine), shown.affine):
+        layer.affine = shown.affine
+    if not _holds(layer, shown.data):
+        layer.data = shown.data
+
+
+def _holds(layer: Any, data: Any) -> bool:
+    if not isinstance(data, list):
+        return layer.data is data
+    held = list(layer.data)
+    return len(held) == len(data) and all(a is b for a, b in zip(held, data, strict=True))
