@@ -158,6 +158,18 @@ def test_planar_links_join_volumes_seen_along_z():
     np.testing.assert_allclose(mapped, [[1.0, 3.0]], atol=1e-12)
 
 
+def test_parallax_between_planes_comes_from_height_and_tilt():
+    graph = FrameGraph()
+    graph.add_frame("light", 2, z=(0.0, 2.0))
+    graph.add_frame("sem", 2, z=(0.0, 2.0))
+    graph.add_link("light", "sem", planar(20, (1, 2)), tilt_sd=3.0)
+    there = graph.transform("light", "sem").predict_error([[5.0, 5.0]])[0]
+    back = graph.transform("sem", "light").predict_error([[5.0, 5.0]])[0]
+    expected = (2.0 * np.tan(np.deg2rad(3.0))) ** 2
+    np.testing.assert_allclose(there, expected * np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(back, expected * np.eye(2), atol=1e-9)
+
+
 def test_where_no_link_leads_it_says_what_to_link():
     graph = FrameGraph()
     graph.add_frame("a")

@@ -79,7 +79,12 @@ class FrameGraph:
         self._steps[name] = []
 
     def add_link(
-        self, moving: str, fixed: str, transform: UncertainAffine, link: str | None = None
+        self,
+        moving: str,
+        fixed: str,
+        transform: UncertainAffine,
+        link: str | None = None,
+        tilt_sd: float = 0.0,
     ) -> None:
         """Join two frames by a map from `moving` to `fixed`.
 
@@ -92,6 +97,9 @@ class FrameGraph:
             are volumes seen along z.
         link : str, optional
             Identifier; made from the names where it is left out.
+        tilt_sd : float
+            For a planar map: sd of the angle between the two viewing directions, degrees. By it
+            the unknown height of a point moves it in the plane (parallax).
 
         Raises
         ------
@@ -113,7 +121,7 @@ class FrameGraph:
         name = link or f"{moving} -> {fixed} #{len(self._links) + 1}"
         if name in self._links:
             raise ClxemError(f"There is a link {name!r} already; choose another identifier.")
-        forward = _completed(transform, start, end)
+        forward = _completed(transform, start, end, tilt_sd)
         self._links[name] = Step(moving, end, name, forward)
         self._steps[moving].append(self._links[name])
         self._steps[fixed].append(Step(fixed, start, name, forward.inverted()))
@@ -203,7 +211,9 @@ class FrameGraph:
                     heapq.heappush(waiting, (size, next(order), longer))
 
 
-def _completed(transform: UncertainAffine, start: Node, end: Node) -> UncertainAffine:
+def _completed(
+    transform: UncertainAffine, start: Node, end: Node, tilt_sd: float
+) -> UncertainAffine:
     """Complete a map to 3D: by its viewing direction, with the centre at the plane's height."""
     linear = Affine(transform.affine).linear
     rows, columns = linear.shape
@@ -211,8 +221,9 @@ def _completed(transform: UncertainAffine, start: Node, end: Node) -> UncertainA
         return transform
     covariance = transform.covariance
     if columns == 2:  # seen along z
+        lean = np.tan(np.deg2rad(tilt_sd)) * np.sqrt(abs(np.linalg.det(linear)))
         linear = np.column_stack([np.zeros(2), linear])
-        covariance = _with_z_column(covariance)
+        covariance = _with_z_column(covariance, lean)
     centre = np.concatenate([[start.z[0]], transform.centre])[-3:]
 
     def upright(entries: Floats) -> Floats:
@@ -228,10 +239,10 @@ def _completed(transform: UncertainAffine, start: Node, end: Node) -> UncertainA
     return UncertainAffine(matrix, centre, jacobian @ covariance @ jacobian.T, transform.region_dof)
 
 
-def _with_z_column(covariance: Floats) -> Floats:
-    """Insert an exact z column into the covariance of a planar map: (6, 6) to (8, 8)."""
+def _with_z_column(covariance: Floats, lean: float) -> Floats:
+    """Insert a z column of sd `lean` into the covariance of a planar map: (6, 6) to (8, 8)."""
     rows = np.array([1, 2, 3, 5, 6, 7])
-    found = np.zeros((8, 8))
+    found = np.diag([lean**2, 0.0, 0.0, 0.0] * 2)
     found[np.ix_(rows, rows)] = covariance
     return found
 

@@ -117,7 +117,7 @@ def _graph(frames: tuple[Frame, ...], links: tuple[Link, ...]) -> FrameGraph:
             transform = solve(link)
         except ClxemError:  # said by `problems`
             continue
-        found.add_link(link.moving, link.fixed, transform, link.id)
+        found.add_link(link.moving, link.fixed, transform, link.id, link.tilt_sd)
     return found
 
 

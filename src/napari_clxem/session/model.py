@@ -142,7 +142,8 @@ class Link:
     """How one frame lies in another.
 
     A link of kind ``"landmarks"`` is the fit of `model` through its landmarks, computed when
-    needed; the other kinds carry their `estimate`.
+    needed; the other kinds carry their `estimate`. `tilt_sd` is, for a planar link, the sd of
+    the angle between the two viewing directions, degrees: by it, points of unknown height move.
     """
 
     id: str = field(default_factory=new_id)
@@ -151,6 +152,7 @@ class Link:
     kind: LinkKind = "landmarks"
     model: str = "affine"
     robust: bool = False
+    tilt_sd: float = 0.0
     landmarks: tuple[Landmark, ...] = ()
     estimate: Estimate | None = None
     note: str = ""
