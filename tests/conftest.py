@@ -16,3 +16,11 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no reference data at {SHARED} (set CLXEM_SHARED_DATA to use them)")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory):
+    """Keep the journals of unsaved sessions out of the user's own folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLXEM_STATE", str(tmp_path_factory.mktemp("state")))
+        yield

@@ -15,7 +15,6 @@ from napari_clxem.session.model import (
     Dataset,
     Estimate,
     Frame,
-    Landmark,
     Link,
     Session,
     Site,
@@ -129,27 +128,34 @@ def _check_link(link: Link, context: _Context) -> None:
     fixed = _frame(link.fixed, what, context)
     _need(moving is not fixed, f"{what} ties frame {link.moving!r} to itself.")
     by_key(link.landmarks, f"{what} › landmarks")
-    for landmark in link.landmarks:
-        _check_landmark(landmark, link, moving.ndim, fixed.ndim)
+    _check_side(link, "moving", moving)
+    _check_side(link, "fixed", fixed)
     if link.estimate is not None:
         _check_estimate(link.estimate, what)
 
 
-def _check_landmark(landmark: Landmark, link: Link, moving: int, fixed: int) -> None:
-    what = f"Landmark {landmark.id!r} of link {link.id!r}"
-    for side, ndim, frame in (("moving", moving, link.moving), ("fixed", fixed, link.fixed)):
+def _check_side(link: Link, side: str, frame: Frame) -> None:
+    """Check one side of the landmarks of a link: all in the plane, or all in the whole frame."""
+    found: int | None = None
+    for landmark in link.landmarks:
         position, sigma = getattr(landmark, side), getattr(landmark, f"{side}_sigma")
-        for values, name in ((position, side), (sigma, f"{side}_sigma")):
-            _numbers(values, f"{what}, {name},")
-            _need(
-                values is None or len(values) == ndim,
-                f"{what} has {len(values or ())} numbers for {name}, but frame {frame!r} is "
-                f"{ndim}D.",
+        if position is None and sigma is None:
+            continue
+        what = f"Landmark {landmark.id!r} of link {link.id!r}, {side},"
+        ndim = len(sigma if position is None else position)
+        if position is None or (sigma is not None and len(sigma) != ndim):
+            raise SessionError(f"{what} has a sigma that does not belong to its position.")
+        if not 2 <= ndim <= frame.ndim:
+            raise SessionError(
+                f"{what} has {ndim} numbers, but frame {frame.name!r} is {frame.ndim}D."
             )
-        _need(
-            sigma is None or min(sigma, default=0) >= 0,
-            f"{what} has a negative {side}_sigma; a standard deviation is 0 or more.",
-        )
+        if found is not None and ndim != found:
+            raise SessionError(f"{what} has {ndim} numbers, but those before it have {found}.")
+        found = ndim
+        _numbers(position, what)
+        _numbers(sigma, what)
+        if sigma is not None and min(sigma) < 0:
+            raise SessionError(f"{what} has a negative sigma; a standard deviation is 0 or more.")
 
 
 def _check_estimate(estimate: Estimate, what: str) -> None:
@@ -222,10 +228,10 @@ def _site(site: str | None, what: str, context: _Context) -> None:
 
 def _numbers(values: Iterable[float] | None, what: str, limit: float = FARTHEST_UM) -> None:
     for value in values or ():
-        _need(
-            math.isfinite(value) and abs(value) <= limit,
-            f"{what} is {value}, which cannot be; give a finite number in µm or degrees.",
-        )
+        if not abs(value) <= limit:  # nan, too
+            raise SessionError(
+                f"{what} is {value}, which cannot be; give a finite number in µm or degrees."
+            )
 
 
 def _positive(value: float, what: str) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from napari_clxem.errors import SessionError
+
+# Nobody takes an hour to write a session.
+_ABANDONED_S = 3600.0
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space or save somewhere else",
@@ -54,7 +59,7 @@ def replace_file(
         Where the file cannot be written; whatever was at `path` is then still there, whole.
     """
     target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{_host()}-{os.getpid()}.tmp")
+    temporary = temporary_name(target)
     try:
         _write(temporary, content)
         if target.exists():
@@ -86,7 +91,7 @@ def _holds(path: Path, content: bytes) -> bool:
 
 def _keep(path: Path, backup: Path) -> None:
     """Give the file at `path` a second name; `path` itself is there all along."""
-    temporary = backup.with_name(f".{backup.name}.{_host()}-{os.getpid()}.tmp")
+    temporary = temporary_name(backup)
     temporary.unlink(missing_ok=True)
     try:
         os.link(path, temporary)
@@ -107,6 +112,19 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def temporary_name(path: Path) -> Path:
+    """Give the name under which this process writes what is to stand at `path`."""
+    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}.tmp")
+
+
+def sweep(path: Path) -> None:
+    """Remove what a process that died while writing `path` has left beside it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                left.unlink()
 
 
 def _host() -> str:

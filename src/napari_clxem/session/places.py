@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from napari_clxem.errors import SessionError
-from napari_clxem.session.model import Dataset, FileRef, Session
+from napari_clxem.session.model import FileRef, Session
 
 
 def located(file: FileRef) -> Path:
@@ -29,21 +30,60 @@ def located(file: FileRef) -> Path:
     return Path(os.path.normpath(Path(file.folder).resolve() / path))
 
 
+def found_file(file: FileRef, folder: Path | None = None) -> Path:
+    """Find `file` on this computer.
+
+    Parameters
+    ----------
+    file : FileRef
+        The file of a dataset.
+    folder : Path, optional
+        What a relative path starts from, where the session does not say.
+
+    Raises
+    ------
+    SessionError
+        Where it is not there, saying what to do.
+    """
+    path = located(file if folder is None else anchored_file(file, folder))
+    if not path.exists():
+        raise SessionError(
+            f"{path.name} is not in {path.parent}; relink the session to the folder where it is "
+            "now."
+        )
+    return path
+
+
 def anchored(session: Session, folder: Path) -> Session:
     """Give `session` with the paths of its files relative to `folder`.
 
     A file on another drive keeps its absolute path. The same object is returned where nothing
     changes.
     """
-    datasets = tuple(_anchored_dataset(one, folder) for one in session.datasets)
-    if all(new is old for new, old in zip(datasets, session.datasets, strict=True)):
+    return _with_files(session, lambda file: anchored_file(file, folder))
+
+
+def detached(session: Session) -> Session:
+    """Give `session` with absolute paths, as long as it has no file of its own."""
+    return _with_files(session, detached_file)
+
+
+def _with_files(session: Session, change: Callable[[FileRef], FileRef]) -> Session:
+    files = [change(one.file) for one in session.datasets]
+    pairs = list(zip(session.datasets, files, strict=True))
+    if all(file is one.file for one, file in pairs):
         return session
-    return replace(session, datasets=datasets)
+    return replace(
+        session,
+        datasets=tuple(one if file is one.file else replace(one, file=file) for one, file in pairs),
+    )
 
 
-def _anchored_dataset(dataset: Dataset, folder: Path) -> Dataset:
-    file = anchored_file(dataset.file, folder)
-    return dataset if file is dataset.file else replace(dataset, file=file)
+def detached_file(file: FileRef) -> FileRef:
+    """Give `file` with an absolute path, where what it starts from is known."""
+    if not file.folder:
+        return file
+    return replace(file, path=located(file).as_posix(), folder="")
 
 
 def anchored_file(file: FileRef, folder: Path) -> FileRef:

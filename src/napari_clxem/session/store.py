@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from psygnal import Signal
 
 from napari_clxem.errors import SessionError
-from napari_clxem.session.changes import apply, diff
+from napari_clxem.session.changes import Changes, apply, diff
 from napari_clxem.session.checks import check
 from napari_clxem.session.codec import decode, encode
-from napari_clxem.session.files import content, load, whole_path, write
+from napari_clxem.session.files import content, fingerprint, read, whole_path, write
+from napari_clxem.session.journal import Base
 from napari_clxem.session.model import FileRef, Session
-from napari_clxem.session.places import anchored, located
+from napari_clxem.session.places import anchored, detached, found_file
+from napari_clxem.session.recovery import Recovery, base_at, recoverable
+from napari_clxem.session.safekeeping import Safekeeping
 
 HISTORY = 1000
 
@@ -29,31 +32,82 @@ class _Step:
 class Store:
     """One session being worked on: commits, undo and redo, and its file.
 
+    Every step is in the journal before `changed` is emitted, so that a crash loses nothing.
+    Call it from one thread.
+
     Parameters
     ----------
     session : Session, optional
         The document to start from; without it the one at `path` is loaded, or a new one made.
     path : str or Path, optional
-        The session file.
+        The session file. `session` may be ahead of it, as after a recovery.
+    journal : bool
+        False for a script that needs no recovery: then no journal and no lock are made.
 
     Attributes
     ----------
     changed : Signal
         Emitted with (new, old) session after every commit, undo and redo.
+    noticed : Signal
+        Emitted with a sentence that the user should see; they are also kept in `notices`.
+
+    Raises
+    ------
+    SessionError
+        Where the session file cannot be read, or the session does not make sense.
     """
 
     changed = Signal(Session, Session, reemission="queued")
+    noticed = Signal(str)
 
-    def __init__(self, session: Session | None = None, path: str | Path | None = None) -> None:
-        self._path = None if path is None else whole_path(path)
-        if session is None:
-            session = Session() if self._path is None else load(self._path)
-        session = decode(Session, encode(session))
-        check(session)
-        self._session = self._anchored(session)
-        self._saved = self._session
+    def __init__(
+        self,
+        session: Session | None = None,
+        path: str | Path | None = None,
+        *,
+        journal: bool = True,
+    ) -> None:
+        self._notices: list[str] = []
         self._past: deque[_Step] = deque(maxlen=HISTORY)
         self._future: list[_Step] = []
+        place = None if path is None else whole_path(path)
+        saved = None if place is None else base_at(place)
+        if session is not None:
+            session = _canonical(session, place)
+        elif saved is not None:
+            session = saved.session
+        elif place is None:
+            session = Session()
+        else:
+            raise SessionError(f"There is no session file {place}; check the name.")
+        self._session = session
+        self._base = saved or Base(session, path=place)
+        self._keeping = Safekeeping(self._base, session, self._notice) if journal else None
+        self._closed = False
+
+    @classmethod
+    def open(cls, path: str | Path) -> Store:
+        """Open the session at `path`, with the steps that a crash left beyond its file.
+
+        Raises
+        ------
+        SessionError
+            Where the session file cannot be read.
+        """
+        left = recoverable(path)
+        return cls(path=path) if left is None else cls.recover(left)
+
+    @classmethod
+    def recover(cls, left: Recovery) -> Store:
+        """Go on from what a crash has left; its journal is removed once a new one is kept."""
+        if left.path is not None:
+            store = cls(left.session, left.path)
+        else:
+            store = cls()
+            store.commit(left.session, "Recover")
+            left.discard()
+        store._notice(f"{left.steps} steps were recovered that had not been saved.")
+        return store
 
     @property
     def session(self) -> Session:
@@ -63,12 +117,17 @@ class Store:
     @property
     def path(self) -> Path | None:
         """The session file; None before the first save."""
-        return self._path
+        return self._base.path
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences that the user should see, the oldest first."""
+        return tuple(self._notices)
 
     @property
     def dirty(self) -> bool:
         """Whether the document differs from what is saved."""
-        return self._session != self._saved
+        return self._session != self._base.session
 
     @property
     def can_undo(self) -> bool:
@@ -110,49 +169,80 @@ class Store:
         SessionError
             Where the edited document does not make sense; nothing is changed then.
         """
+        self._need_open()
         old = self._session
         new = self._anchored(edit if isinstance(edit, Session) else edit(old))
         changes = diff(old, new)
         if not changes:
             return old
+        # What a recovery would give is what the session becomes: they cannot disagree.
         new = self._anchored(apply(old, changes))
         check(new, known=old)
         self._past.append(_Step(label, old))
         self._future.clear()
-        return self._become(new)
+        return self._become(new, changes, label)
 
     def undo(self) -> Session:
         """Take the last step back; without one nothing happens."""
+        self._need_open()
         if not self._past:
             return self._session
         step = self._past.pop()
         self._future.append(_Step(step.label, self._session))
-        return self._become(step.session)
+        changes = diff(self._session, step.session)
+        return self._become(step.session, changes, f"Undo: {step.label}")
 
     def redo(self) -> Session:
         """Make the step again that was taken back last; without one nothing happens."""
+        self._need_open()
         if not self._future:
             return self._session
         step = self._future.pop()
         self._past.append(_Step(step.label, self._session))
-        return self._become(step.session)
+        changes = diff(self._session, step.session)
+        return self._become(step.session, changes, f"Redo: {step.label}")
 
-    def save(self, path: str | Path | None = None) -> Path:
+    def save(self, path: str | Path | None = None, *, overwrite: bool = False) -> Path:
         """Write the session to `path`, or to its own file.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Where to; the session is worked on there from then on.
+        overwrite : bool
+            Write also where another program has changed the session's own file meanwhile.
 
         Raises
         ------
         SessionError
-            Where it has no file yet and none is given, or cannot be written there; the
-            previous file is then whole.
+            Where it has no file yet and none is given, another process has the file open or has
+            changed it, or it cannot be written; the previous file is then whole.
         """
-        place = self._path if path is None else whole_path(path)
+        self._need_open()
+        place = self._base.path if path is None else whole_path(path)
         if place is None:
             raise SessionError("The session has no file yet; give a name to save it under.")
-        write(place, content(self._session, place))
-        self._move_to(place)
-        self._saved = self._session
+        if not overwrite and place == self._base.path:
+            self._need_unchanged(place)
+        data = content(self._session, place)
+        base = Base(self._session, fingerprint(data), place)
+        if self._keeping is None:
+            write(place, data)
+        else:
+            self._save_keeping(self._keeping, data, base, place)
+        self._move_to(base)
         return place
+
+    def _save_keeping(self, keeping: Safekeeping, data: bytes, base: Base, place: Path) -> None:
+        ours = keeping.holds(place)
+        held = keeping.claim(place)
+        try:
+            write(place, data, before=lambda: keeping.mark(base.fingerprint, place))
+        except SessionError:
+            if held is not None and not ours:
+                held.release()
+            raise
+        keeping.saved(base, held)
 
     def resolve(self, file: FileRef) -> Path:
         """Find the file of a dataset on this computer.
@@ -162,32 +252,62 @@ class Store:
         SessionError
             Where it is not there, saying what to do.
         """
-        path = located(file)
-        if not path.exists():
-            raise SessionError(
-                f"{path.name} is not in {path.parent}; relink the session to the folder where it "
-                "is now."
-            )
-        return path
+        return found_file(file)
 
-    def close(self) -> None:
-        """Let go of the session."""
+    def close(self, *, discard: bool = False) -> None:
+        """Let go of the session and its file.
 
-    def _become(self, new: Session) -> Session:
+        Steps that were not saved stay in the journal for a later recovery, unless `discard`.
+        """
+        if not self._closed and self._keeping is not None:
+            self._keeping.close(keep=self.dirty and not discard)
+        self._closed = True
+
+    def _become(self, new: Session, changes: Changes, label: str) -> Session:
         old, self._session = self._session, new
+        if self._keeping is not None:
+            self._keeping.record(old, new, changes, label)
         self.changed.emit(new, old)
         return self._session
 
     def _anchored(self, session: Session) -> Session:
-        return session if self._path is None else anchored(session, self._path.parent)
+        return _anchored(session, self._base.path)
 
-    def _move_to(self, path: Path) -> None:
-        """Work on the file at `path` from now on, earlier and later states too."""
-        self._path = path
+    def _move_to(self, base: Base) -> None:
+        """Work on the file of `base` from now on, earlier and later states too."""
+        old, self._base = self._session, base
         self._past = deque(
             (_Step(step.label, self._anchored(step.session)) for step in self._past), HISTORY
         )
         self._future = [_Step(step.label, self._anchored(step.session)) for step in self._future]
-        old, self._session = self._session, self._anchored(self._session)
-        if old is not self._session:
+        self._session = self._anchored(old)
+        self._base = replace(base, session=self._session)
+        if self._session is not old:
             self.changed.emit(self._session, old)
+
+    def _need_open(self) -> None:
+        if self._closed:
+            raise SessionError("This session was closed; open it again.")
+
+    def _need_unchanged(self, path: Path) -> None:
+        known = self._base.fingerprint
+        if path.exists() and (not known or fingerprint(read(path)) != known):
+            raise SessionError(
+                f"{path} was changed by another program since it was opened; save under another "
+                "name, or overwrite it."
+            )
+
+    def _notice(self, sentence: str) -> None:
+        self._notices.append(sentence)
+        self.noticed.emit(sentence)
+
+
+def _canonical(session: Session, path: Path | None) -> Session:
+    """Give the session as its file would bring it back."""
+    found = _anchored(decode(Session, encode(_anchored(session, path))), path)
+    check(found)
+    return found
+
+
+def _anchored(session: Session, path: Path | None) -> Session:
+    return detached(session) if path is None else anchored(session, path.parent)
