@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from napari_clxem.dose import Exposure
 from napari_clxem.errors import SessionError
+from napari_clxem.io.image import SPATIAL
 from napari_clxem.session.changes import by_key
 from napari_clxem.session.model import (
     COLLECTIONS,
@@ -115,6 +116,11 @@ def _check_dataset(dataset: Dataset, context: _Context) -> None:
     _need(
         all(0 < n < 2**40 for n in dataset.shape),
         f"{what} has the shape {dataset.shape}, which no image has.",
+    )
+    spatial = sum(axis in SPATIAL for axis in dataset.axes)
+    _need(
+        dataset.scale is None or not dataset.axes or len(dataset.scale) == spatial,
+        f"{what} has {len(dataset.scale or ())} pixel sizes for {spatial} spatial axes.",
     )
     for value in dataset.scale or ():
         _positive(value, f"The pixel size of {what[0].lower()}{what[1:]}")

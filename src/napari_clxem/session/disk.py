@@ -74,8 +74,12 @@ def replace_file(
         kept = "; the previous file is untouched" if target.is_file() else ""
         raise SessionError(f"{path} could not be saved: {reason(error)}{kept}.") from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove(temporary: Path) -> None:
+    with contextlib.suppress(OSError):  # what remains is removed by the next `sweep`
+        temporary.unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -94,10 +98,13 @@ def _keep(path: Path, backup: Path) -> None:
     temporary = temporary_name(backup)
     temporary.unlink(missing_ok=True)
     try:
-        os.link(path, temporary)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(path, temporary)
-    temporary.replace(backup)
+        try:
+            os.link(path, temporary)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(path, temporary)
+        temporary.replace(backup)
+    finally:
+        _remove(temporary)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -71,7 +71,7 @@ def drop(session: Session, kind: type[Item], *names: str) -> Session:
     return session
 
 
-def amend(session: Session, kind: type[Item], name: str, **values: Any) -> Session:
+def amend(session: Session, kind: type[Item], name: str, /, **values: Any) -> Session:
     """Change fields of one item: ``amend(s, Site, id, status="milled")``.
 
     Raises
@@ -97,7 +97,7 @@ def reorder(session: Session, kind: type[Item], names: tuple[str, ...]) -> Sessi
     return _with(session, field, tuple(items[name] for name in names))
 
 
-def set_grid(session: Session, **values: Any) -> Session:
+def set_grid(session: Session, /, **values: Any) -> Session:
     """Change fields of the grid: ``set_grid(s, name="G7", type="200 mesh Au")``."""
     _known_fields(Grid, values)
     return replace(session, grid=replace(session.grid, **values))
@@ -195,7 +195,7 @@ def get_landmark(session: Session, link: str, name: str) -> Landmark:
     raise SessionError(f"Link {link!r} has no landmark {name!r}.")
 
 
-def amend_landmark(session: Session, link: str, name: str, **values: Any) -> Session:
+def amend_landmark(session: Session, link: str, name: str, /, **values: Any) -> Session:
     """Change fields of one landmark: ``amend_landmark(s, link, id, origin="bead")``."""
     return put_landmarks(session, link, _amended(get_landmark(session, link, name), values))
 

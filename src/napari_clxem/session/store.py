@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from weakref import WeakMethod, finalize
 
 from psygnal import Signal
 
@@ -82,8 +83,13 @@ class Store:
             raise SessionError(f"There is no session file {place}; check the name.")
         self._session = session
         self._base = saved or Base(session, path=place)
-        self._keeping = Safekeeping(self._base, session, self._notice) if journal else None
         self._closed = False
+        self._keeping: Safekeeping | None = None
+        if journal:
+            tell: WeakMethod[Callable[[str], None]] = WeakMethod(self._notice)
+            self._keeping = Safekeeping(self._base, session, lambda text: _tell(tell, text))
+            # A store that is forgotten lets go of its file; what was not saved is kept.
+            finalize(self, self._keeping.close, keep=True)
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
@@ -300,6 +306,12 @@ class Store:
     def _notice(self, sentence: str) -> None:
         self._notices.append(sentence)
         self.noticed.emit(sentence)
+
+
+def _tell(listener: WeakMethod[Callable[[str], None]], sentence: str) -> None:
+    notice = listener()
+    if notice is not None:
+        notice(sentence)
 
 
 def _canonical(session: Session, path: Path | None) -> Session:
