@@ -223,26 +223,33 @@ def _mitochondria(
     body: Body, film: Film, nucleus: Ellipsoid, taken: Spheres, rng: np.random.Generator
 ) -> tuple[Tube, ...]:
     """Grow tubes from random points, each until it would leave the cytoplasm."""
-    points = _candidates(body, film, 900, rng)
+    points = _candidates(body, film, 1500, rng)
 
     def free(tips: Array) -> NDArray[np.bool_]:
         gap = np.linalg.norm(tips[:, None] - taken.centres[None], axis=2) - taken.radii
-        clear = np.all(gap > 0.3, axis=1) & (nucleus.level(tips) > 1.15)
+        clear = np.all(gap > 0.28, axis=1) & (nucleus.level(tips) > 1.15)
         return np.asarray(clear & inside(body, film, tips, 0.36))
 
     points = points[free(points)]
     starts, _ = _pack(
-        Spheres(np.empty((0, 3)), np.empty(0)), points, np.full(len(points), 0.24), 30, 0.5
+        Spheres(np.empty((0, 3)), np.empty(0)), points, np.full(len(points), 0.24), 40, 0.3
     )
     angle = rng.uniform(0, 2 * np.pi, len(starts))
     paths = [[start] for start in starts]
     growing = np.ones(len(starts), bool)
     tips = starts.copy()
-    for _ in range(11):
-        angle = angle + rng.normal(0, 0.32, len(starts))
-        rise = rng.normal(0, 0.06, len(starts))
-        tips = tips + np.stack([rise, 0.36 * np.sin(angle), 0.36 * np.cos(angle)], axis=1)
-        growing = growing & free(tips)
+    for _ in range(14):
+        angle = angle + rng.normal(0, 0.25, len(starts))
+        rise = rng.normal(0, 0.05, len(starts))
+        # where the way is blocked, turn aside
+        ways = np.stack([angle, angle + 0.7, angle - 0.7])
+        steps = np.stack([np.tile(rise, (3, 1)), 0.3 * np.sin(ways), 0.3 * np.cos(ways)], axis=2)
+        ahead = tips + steps
+        open_ways = free(ahead.reshape(-1, 3)).reshape(3, -1)
+        chosen = np.argmax(open_ways, axis=0)
+        growing &= open_ways.any(axis=0)
+        angle = ways[chosen, np.arange(len(starts))]
+        tips = ahead[chosen, np.arange(len(starts))]
         for index in np.flatnonzero(growing):
             paths[index].append(tips[index])
     return tuple(

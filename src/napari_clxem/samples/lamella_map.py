@@ -184,7 +184,7 @@ def lamella_map(scene: Scene, pose: Pose, lamella: LamellaPose) -> NDArray[np.ui
     bulk = np.minimum(6 * np.maximum(thick, 0), 2.6)
     trench = np.clip(front / 0.03, 0, 1) * (np.abs(across) < lamella.width / 2)
     path = (1 - trench) * (loss + bulk) + trench * 2.6 * np.clip((front - 1.2) / 0.5, 0, 1)
-    rim = np.exp(-((front / 0.05) ** 2)) * (np.abs(across) < lamella.width / 2)
+    rim = np.exp(-((front / 0.05) ** 2)) * (np.abs(across) < lamella.width / 2) * crowded
     seen = gaussian_filter(np.exp(-path - 1.2 * rim), 0.6)
     counts = rng.poisson(420 * seen + 4) * (200 / 420)
     return np.asarray(np.clip(np.rint(counts), 0, 255), np.uint8)

@@ -56,7 +56,7 @@ def sem_overview(scene: Scene, pose: Pose) -> NDArray[np.uint8]:
     base = 84 + 62 * bar - 70 * hole * thin * (1 - bar) - 9 * (scene.ground.thickness(y, x) > 0)
     image = base * _shade(np.hypot(gy, gx), (gy + gx) / (1 + np.hypot(gy, gx)))
     rng = stream(scene.seed, "noise", pose.name)
-    image += _grain(rng, image.shape, 0.5 / pixel) * (4 + 9 * bar)
+    image += _grain(rng, image.shape, 0.5 / pixel) * (4 + 5 * bar)
     image = _spheres_on(scene, pose, height, image)
     image = _glow(image, 1.2 / pixel, 0.18)
     return _scanned(image, rng, 0.06 / pixel, streaks=7.0)

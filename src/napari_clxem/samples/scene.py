@@ -91,7 +91,8 @@ class Scene:
     def ice_top(self, y: Array, x: Array) -> Array:
         """Height of the ice surface, µm: it levels over the film and drapes over cells."""
         film = self.film.height(y, x)
-        level = film + self.ice.thickness(y, x) + 0.5 * (self.mesh.distance(y, x) > 0)
+        on_bar = 0.5 + 0.5 * np.tanh(self.mesh.distance(y, x) / 2.0)
+        level = film + self.ice.thickness(y, x) + 0.25 * on_bar
         drape = film + self.ground.thickness(y, x) + 0.22
         sharp = 8.0
         high, low = np.maximum(level, drape), np.minimum(level, drape)

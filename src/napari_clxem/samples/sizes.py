@@ -19,7 +19,7 @@ class Size:
 
     name: str
     confocal: tuple[float, float, float] = (0.4, 0.125, 0.125)
-    stack: tuple[float, float, float] = (8.0, 22.0, 22.0)
+    stack: tuple[float, float, float] = (7.6, 22.0, 22.0)
     fluorescence_map: float = 0.3
     vlm: float = 0.35
     map_field: float = 125.0

@@ -51,15 +51,16 @@ class Film:
         """Height of the film, µm; the sag levels off where the bars hold the film."""
         yy, xx, yx = self.curvature
         sag = 0.5 * (yy * y * y + xx * x * x) + yx * y * x
-        level = self.slope[0] * y + self.slope[1] * x
-        return np.asarray(level + sag / (1.0 + (y * y + x * x) / 55.0**2))
+        plane = self.slope[0] * y + self.slope[1] * x
+        return np.asarray(plane + sag / (1.0 + (y * y + x * x) / 55.0**2))
 
     def hole_distance(self, y: Array, x: Array) -> Array:
         """Signed distance to the edge of the nearest hole, µm: negative inside holes."""
         cos, sin = np.cos(np.deg2rad(self.angle)), np.sin(np.deg2rad(self.angle))
         v = (cos * (y - self.offset[0]) - sin * (x - self.offset[1])) / self.pitch
         u = (sin * (y - self.offset[0]) + cos * (x - self.offset[1])) / self.pitch
-        return self.pitch * np.hypot(v - np.round(v), u - np.round(u)) - self.hole / 2
+        centre = np.hypot(v - np.round(v), u - np.round(u))
+        return np.asarray(self.pitch * centre - self.hole / 2)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,11 @@ TILT_RANGE = 65.0
 # LAC per grey level of a tomogram, 1/µm, and the level of nothing.
 LAC_STEP = 0.012
 LAC_ZERO = 60
+# Photons a pixel of the mosaic gets without a specimen, and photons per count.
 PHOTONS = 4000.0
+GAIN = 8.0
+# Sd of the LAC of a tomogram's voxels before blur and missing wedge, 1/µm.
+NOISE = 0.11
 _RESOLUTION = 0.060  # FWHM, µm
 
 
@@ -128,7 +132,7 @@ def mosaic(scene: Scene, pose: Pose, tile: float = 11.7) -> NDArray[np.uint16]:
     Returns
     -------
     array (ny, nx) of uint16
-        Transmitted counts; tiles differ in intensity, in what is left of the flat field, and by
+        Counts transmitted; tiles differ in intensity, in what is left of the flat field, and by
         placing errors well below one pixel.
     """
     from scipy.ndimage import gaussian_filter, shift
@@ -144,8 +148,8 @@ def mosaic(scene: Scene, pose: Pose, tile: float = 11.7) -> NDArray[np.uint16]:
             moved = shift(part, np.clip(rng.normal(0, 0.25, 2), -1, 1), order=1, mode="nearest")
             inner = moved[top - low[0] :, left - low[1] :][:side, :side]
             seen[top : top + side, left : left + side] = inner * _flat_field(inner.shape, rng)
-    counts = rng.poisson(np.maximum(PHOTONS * seen, 0) + 15)
-    return np.asarray(np.clip(counts, 0, 65535), np.uint16)
+    photons = rng.poisson(np.maximum(PHOTONS * seen, 0) + 60)
+    return np.asarray(np.clip(np.rint(photons / GAIN), 0, 65535), np.uint16)
 
 
 def _flat_field(shape: tuple[int, ...], rng: np.random.Generator) -> Image:
@@ -191,7 +195,7 @@ def _layers(scene: Scene, lattice: Lattice, lac: dict[str, float]) -> Image:
         ice = np.clip(0.5 + (scene.ice_top(y, x) - z) / width, 0, 1)
         cell = np.clip(0.5 + (film + thickness - z) / width, 0, 1) * (thickness > 0)
         carbon = np.clip(0.5 + scene.film.hole_distance(y, x) / width, 0, 1)
-        carbon *= scene.film.thickness / width * (np.abs(z - film) < width / 2)
+        carbon *= scene.film.thickness / width * np.clip(1 - np.abs(z - film) / width, 0, 1)
         plane = above * (ice * lac["ice"] + cell * (lac["cytoplasm"] - lac["ice"]))
         volume[index] = plane + carbon * lac["film"]
     return volume
@@ -227,7 +231,7 @@ def tomogram(scene: Scene, pose: Pose) -> NDArray[np.uint8]:
 
     clean = lac_volume(scene, volume_lattice(pose))
     rng = stream(scene.seed, "noise", pose.name)
-    noisy = clean + rng.normal(0, 0.22, clean.shape).astype(np.float32)
+    noisy = clean + rng.normal(0, NOISE, clean.shape).astype(np.float32)
     margin = max(round(1.2 / pose.spacing[0]), 2)
     padded = np.pad(noisy, ((margin, margin), (0, 0), (0, 0)))
     weights = wedge_filter(padded.shape, pose.spacing)
