@@ -70,16 +70,17 @@ def place(
     """Put up to `count` beads in `area` where `accept` says so; gives their centres (n, 3)."""
     drawn = area.draw(30 * count + 200, rng)
     drawn = drawn[accept(drawn[:, 0], drawn[:, 1])]
-    centres = ground.rest(drawn[:, 0], drawn[:, 1])
     kept: list[Array] = []
     others = list(taken)
-    for centre in centres:
-        if len(kept) == count:
-            break
-        if others and np.min(np.linalg.norm(np.asarray(others) - centre, axis=1)) < gap:
-            continue
-        kept.append(centre)
-        others.append(centre)
+    batch = 2 * count + 10
+    for first in range(0, len(drawn), batch):
+        for centre in ground.rest(*drawn[first : first + batch].T):
+            if len(kept) == count:
+                return np.asarray(kept).reshape(-1, 3)
+            if others and np.min(np.linalg.norm(np.asarray(others) - centre, axis=1)) < gap:
+                continue
+            kept.append(centre)
+            others.append(centre)
     return np.asarray(kept).reshape(-1, 3)
 
 

@@ -156,9 +156,10 @@ def _pack(
     placed: Spheres, points: Array, radii: Array, count: int, gap: float
 ) -> tuple[Array, Array]:
     """Keep the first `count` spheres that come no closer than `gap` to others or `placed`."""
+    z, y, x = points.T.copy()
 
     def clear(centre: Array, radius: float) -> NDArray[np.bool_]:
-        distance = np.sqrt(((points - centre) ** 2).sum(axis=1))
+        distance = np.sqrt((z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2)
         return np.asarray(distance >= radii + radius + gap)
 
     free = np.ones(len(points), bool)
