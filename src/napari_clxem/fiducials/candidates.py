@@ -17,6 +17,7 @@ _SURROUND = 1.8
 
 _CLUTTER_CELL = 8.0
 _CLUTTER_LEAST = 5.0
+_CLUTTER_LEAST_SNR = 3.0
 """Clutter is measured in cells of 8 diameters, and not on images under 5."""
 
 
@@ -89,6 +90,18 @@ class Candidates:
     level: Floats
     variance: Floats
     plateau: Floats
+
+    def first(self, most: int) -> Candidates:
+        """Give the strongest `most` candidates."""
+        rows = np.arange(min(most, len(self.snr)))
+        return Candidates(
+            self.positions[rows],
+            self.snr[rows],
+            self.windows.take(rows),
+            self.level,
+            self.variance,
+            self.plateau[rows],
+        )
 
 
 def geometry(
@@ -196,7 +209,7 @@ def _maxima(response: Floats, radius: list[int]) -> Floats:
 
 
 def _search(
-    block: Block, profile: Profile, shape: Geometry, matched: _Matched, threshold: float
+    block: Block, shape: Geometry, matched: _Matched, threshold: float
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Candidates of one block: indices in the image (n, d), SNR (n,); noise cells."""
     ndim = len(shape.spacing)
@@ -218,7 +231,8 @@ def _search(
         for n, p in zip(inside[-2:], pitch[-2:], strict=True)
     ):
         side = [max(1, int(_CLUTTER_CELL * shape.diameter / p)) for p in pitch]
-        noise = np.maximum(noise, _clutter(amplitude, valid, side))
+        clutter = _clutter(amplitude, valid, side) * _CLUTTER_LEAST_SNR / threshold
+        noise = np.maximum(noise, clutter)
     least = 1e-6 * float(np.abs(small[valid]).max()) + 1e-30
     snr = amplitude / np.maximum(noise, least)
     radius = [max(1, int(0.5 * shape.diameter / p)) for p in pitch]
@@ -271,7 +285,7 @@ def find(image: Any, profile: Profile, shape: Geometry, threshold: float) -> Can
     parts = []
     top = -np.inf
     for block in blocks(image, shape.cell, halo):
-        index, snr, level, variance = _search(block, profile, shape, matched, threshold)
+        index, snr, level, variance = _search(block, shape, matched, threshold)
         data, centres = _cut(block, index, shape)
         parts.append((index, snr, data, centres, level, variance, *_peaks(block, index, shape)))
         top = max(top, _highest(block))
@@ -287,6 +301,15 @@ def find(image: Any, profile: Profile, shape: Geometry, threshold: float) -> Can
     windows = Windows(data[order], offsets, centres[order] * spacing, shape.window)
     plateau = np.where(peak >= top, shared, 0)[order]
     return Candidates(index[order] * spacing, snr[order], windows, level, variance, plateau)
+
+
+def _offsets(shape: Geometry) -> Floats:
+    """Positions of a window's averaged pixels from its centre, (m, d) µm."""
+    axes = [
+        (np.arange(n) - h) * f * p
+        for n, h, f, p in zip(shape.window, shape.half, shape.fine, shape.spacing, strict=True)
+    ]
+    return np.stack([grid.ravel() for grid in np.meshgrid(*axes, indexing="ij")], axis=1)
 
 
 def _peaks(block: Block, index: Floats, shape: Geometry) -> tuple[Floats, Floats]:

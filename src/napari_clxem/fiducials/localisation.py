@@ -35,7 +35,8 @@ class NoiseModel:
 
     def variance(self, expected: Floats) -> Floats:
         """Variance of pixels whose expected values are given."""
-        return np.maximum(self.offset + self.gain * expected, self.floor)
+        variance: Floats = np.maximum(self.offset + self.gain * expected, self.floor)
+        return variance
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class BeadFits:
         Reduced chi-square of the window.
     noise : (n,) ndarray
         Standard deviation of the noise of the pixel at the peak.
+    structure, lopsided : (n,) ndarray
+        Power of the residuals in smooth patterns over that of pixel noise: in all of them, and
+        in the odd ones, which are what moves a bead.
+    misfit : (n,) ndarray
+        Rms of the smooth residuals beyond noise, over the amplitude.
     elongation, elongation_sd : (n,) ndarray
         Logarithm of the ratio of the lateral axes, and its sd.
     seen : (n,) ndarray
@@ -103,6 +109,9 @@ class BeadFits:
     width_sd: Floats
     chi2: Floats
     noise: Floats
+    structure: Floats
+    lopsided: Floats
+    misfit: Floats
     elongation: Floats
     elongation_sd: Floats
     seen: Floats
@@ -272,6 +281,7 @@ def _iterate(
     start = parameters.copy()
     parameters = parameters.copy()
     done = np.zeros(len(parameters), bool)
+    last = np.full(len(parameters), np.inf)
     damping = np.full(len(parameters), 1e-3)
     widths = np.arange(layout.first_width, layout.first_background)
     centres = np.concatenate(
@@ -303,64 +313,9 @@ def _iterate(
         step = np.abs(trial - current)[:, centres] / np.maximum(sd[:, centres], 1e-12)
         parameters[rows[better]] = trial[better]
         damping[rows] = np.where(better, damping[rows] / 10.0, damping[rows] * 10.0)
-        small = better & (step.max(axis=1) < 0.01)
-        done[rows[small | (damping[rows] > 1e8)]] = True
-    return parameters, done
-
-
-def _whiteness(residuals: Floats, shape: tuple[int, ...]) -> dict[tuple[int, ...], float]:
-    """Autocorrelation of the pooled residuals at short lags, where it stands out of its noise.
-
-    Noise of filtered, rebinned or reconstructed images is correlated between neighbours, which
-    makes positions less certain than independent pixels would. Of a lag and its opposite one is
-    given.
-    """
-    cube = residuals.reshape(-1, *shape)
-    valid = np.isfinite(cube)
-    clean = np.where(valid, np.clip(np.nan_to_num(cube), -5.0, 5.0), 0.0)
-    power = float((clean**2).sum() / max(valid.sum(), 1))
-    lags: dict[tuple[int, ...], float] = {}
-    for shift in _short_lags(len(shape)):
-        a, b = _overlap(clean, shift)
-        va, vb = _overlap(valid, shift)
-        count = int((va & vb).sum())
-        if count == 0 or power == 0:
-            continue
-        rho = float((a * b).sum() / count / power)
-        if abs(rho) > max(4.0 / np.sqrt(count), 0.01):
-            lags[shift] = rho
-    return lags
-
-
-def _short_lags(ndim: int) -> list[tuple[int, ...]]:
-    """Lags of up to two pixels in all, one of each opposite pair, without zero."""
-    every = [tuple(i - 2 for i in index) for index in np.ndindex(*[5] * ndim)]
-    return [lag for lag in every if 0 < sum(map(abs, lag)) <= 2 and lag > (0,) * ndim]
-
-
-def _overlap(cube: NDArray[np.generic], shift: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Views of a stack of windows (first axis) and of itself shifted."""
-    first: list[slice] = [slice(None)]
-    second: list[slice] = [slice(None)]
-    for s, n in zip(shift, cube.shape[1:], strict=True):
-        first.append(slice(max(s, 0), n + min(s, 0)))
-        second.append(slice(max(-s, 0), n + min(-s, 0)))
-    return cube[tuple(first)], cube[tuple(second)]  # type: ignore[return-value]
-
-
-def _meat(design: Floats, shape: tuple[int, ...], lags: dict[tuple[int, ...], float]) -> Floats:
-    """Covariance of the score for noise with the given autocorrelation.
-
-    `design` (n, p, m) is the Jacobian over the sd of each pixel, zero outside.
-    """
-    n, p, _ = design.shape
-    cube = design.reshape(n * p, *shape)
-    total = design @ design.transpose(0, 2, 1)
-    for shift, rho in lags.items():
-        a, b = (part.reshape(n, p, -1) for part in _overlap(cube, shift))
-        product = a @ b.transpose(0, 2, 1)
-        total += rho * (product + product.transpose(0, 2, 1))
-    return total
+        last[rows[better]] = step[better].max(axis=1)
+        done[rows[(better & (last[rows] < 0.01)) | (damping[rows] > 1e8)]] = True
+    return parameters, last < 0.1
 
 
 def _summarise(
@@ -370,7 +325,6 @@ def _summarise(
     converged: Flags,
     layout: _Layout,
     noise: NoiseModel,
-    lags: dict[tuple[int, ...], float] | None,
 ) -> BeadFits:
     """Turn parameters into beads with covariance; several beads of a window become rows."""
     model, jacobian = _evaluate(profile, windows.offsets, parameters, layout)
@@ -384,8 +338,6 @@ def _summarise(
     widths = np.arange(layout.first_width, layout.first_background)
     normal[:, widths, widths] += WIDTH_SD**-2
     covariance = _invert(normal)
-    if lags:
-        covariance = covariance @ _meat(design, windows.shape, lags) @ covariance
     variances = np.maximum(np.einsum("npp->np", covariance), 0.0)
     rows = []
     for k in range(layout.beads):
@@ -407,6 +359,7 @@ def _summarise(
             parameters[:, widths[0]],
             sd,
         )
+        power, odd, left = _smooth_residuals(windows, residual, design, normal, centre, sd)
         rows.append(
             BeadFits(
                 positions=windows.centres + centre,
@@ -418,6 +371,11 @@ def _summarise(
                 width_sd=np.sqrt(variances[:, widths]),
                 chi2=chi2,
                 noise=np.sqrt(noise.variance(background + amplitude)),
+                structure=power,
+                lopsided=odd,
+                misfit=left
+                * np.sqrt(noise.variance(background))
+                / np.maximum(np.abs(amplitude), 1e-300),
                 elongation=stretch,
                 elongation_sd=stretch_sd,
                 seen=np.where(valid, value, 0.0).sum(axis=1)
@@ -442,9 +400,65 @@ def _volume(profile: Profile, log_width: Floats) -> Floats:
     radius = np.arange(profile.values.shape[1]) * profile.step
     shells = 2.0 * np.pi * (profile.values * radius).sum(axis=1) * profile.step
     if log_width.shape[1] == 1:
-        return np.exp(2.0 * log_width[:, 0]) * float(shells[0])
+        area: Floats = np.exp(2.0 * log_width[:, 0]) * float(shells[0])
+        return area
     total = float(2.0 * shells.sum() - shells[0]) * profile.step
-    return np.exp(2.0 * log_width[:, 0] + log_width[:, 1]) * total
+    volume: Floats = np.exp(2.0 * log_width[:, 0] + log_width[:, 1]) * total
+    return volume
+
+
+def _patterns(scaled: Floats) -> tuple[Floats, Flags]:
+    """Products of Legendre polynomials: every smooth pattern beyond a slope.
+
+    Parameters
+    ----------
+    scaled : (n, d, m) ndarray
+        Coordinates from the bead's centre, about -1 to 1.
+
+    Returns
+    -------
+    patterns : (n, k, m) ndarray
+    odd : (k,) ndarray of bool
+        Which of them change sign through the bead.
+    """
+    ndim = scaled.shape[1]
+    most = 5 if ndim == 2 else 3
+    powers = [degrees for degrees in np.ndindex(*[most + 1] * ndim) if 2 <= sum(degrees) <= most]
+    terms = np.polynomial.legendre.legvander(scaled, most)
+    patterns = np.ones((len(scaled), len(powers), scaled.shape[2]))
+    for k, degrees in enumerate(powers):
+        for axis, degree in enumerate(degrees):
+            patterns[:, k] *= terms[:, axis, :, degree]
+    return patterns, np.array([sum(degrees) % 2 == 1 for degrees in powers])
+
+
+def _smooth_residuals(
+    windows: Windows,
+    residual: Floats,
+    design: Floats,
+    normal: Floats,
+    centre: Floats,
+    sd: Floats,
+) -> tuple[Floats, Floats, Floats]:
+    """Power of the residuals in smooth patterns, per pattern, in units of pixel noise.
+
+    It is 1 for white noise; structure in the background and correlated noise raise it. The third
+    answer is the rms over the window of the smooth residuals beyond noise, in the same units.
+    """
+    half = np.abs(windows.offsets).max(axis=0)
+    scaled = (windows.offsets.T[None] - centre[:, :, None]) / half[None, :, None]
+    patterns, odd = _patterns(np.clip(scaled, -1.5, 1.5))
+    valid = np.isfinite(residual)
+    weighted = patterns * np.where(valid, 1.0 / sd, 0.0)[:, None, :]
+    cross = weighted @ design.transpose(0, 2, 1)
+    normal = weighted @ weighted.transpose(0, 2, 1) - cross @ _invert(normal) @ cross.transpose(
+        0, 2, 1
+    )
+    score = np.einsum("nkm,nm->nk", weighted, np.where(valid, residual, 0.0))
+    every = np.einsum("nk,nk->n", score, _solve(normal, score))
+    some = np.einsum("nk,nk->n", score[:, odd], _solve(normal[:, odd][:, :, odd], score[:, odd]))
+    left = np.sqrt(np.maximum(every - len(odd), 0.0) / np.maximum(valid.sum(axis=1), 1))
+    return every / len(odd), some / odd.sum(), left
 
 
 def _elongation(
@@ -483,7 +497,6 @@ def fit_beads(
     starts: Floats,
     noise: NoiseModel,
     leash: Floats,
-    correlated: bool = True,
 ) -> BeadFits:
     """Fit beads to windows.
 
@@ -499,8 +512,6 @@ def fit_beads(
         Variance of a pixel.
     leash : (d,) ndarray
         Furthest a bead may move from its start, µm.
-    correlated : bool
-        Measure the residuals' autocorrelation and let it widen the covariance.
 
     Returns
     -------
@@ -515,17 +526,8 @@ def fit_beads(
         part = windows.take(rows)
         begin = _start(profile, part, starts[rows], layout, noise)
         solved.append(_iterate(profile, part, begin, layout, noise, leash))
-    lags = None
-    if correlated:
-        sample = [
-            _summarise(profile, windows.take(rows), p, c, layout, noise, None).residuals[
-                : len(rows)
-            ]
-            for rows, (p, c) in zip(batches[:4], solved[:4], strict=True)
-        ]
-        lags = _whiteness(np.concatenate(sample), windows.shape)
     parts = [
-        _summarise(profile, windows.take(rows), p, c, layout, noise, lags)
+        _summarise(profile, windows.take(rows), p, c, layout, noise)
         for rows, (p, c) in zip(batches, solved, strict=True)
     ]
     if layout.beads == 1:

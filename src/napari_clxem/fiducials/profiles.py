@@ -89,7 +89,8 @@ class Profile:
         """
         lateral = self.blur[1] ** 2
         variance = scale**2 * (self.ball + lateral) - lateral
-        return diameter * np.sqrt(np.maximum(variance, 0.0) / self.ball)
+        actual: Floats = diameter * np.sqrt(np.maximum(variance, 0.0) / self.ball)
+        return actual
 
 
 def _derivatives(values: Floats, step: float) -> tuple[Floats, Floats]:

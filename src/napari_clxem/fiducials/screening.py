@@ -1,0 +1,82 @@
+"""Which fitted candidates are beads, and why the others are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_clxem.fiducials.candidates import Candidates, Geometry
+from napari_clxem.fiducials.localisation import BeadFits
+from napari_clxem.fiducials.profiles import Floats
+
+_WIDEST, _NARROWEST = 1.2, 1.25
+_LONGEST, _SHORTEST = 1.7, 1.8
+"""Factors by which a bead's image may differ from the profile, across and along the axis."""
+
+_OVAL = 0.2
+_MISFIT = 0.18
+_LEAST_SEEN = 0.8
+_LEAST_OWN = 0.6
+
+
+def significance(fits: BeadFits) -> Floats:
+    """Signed amplitude over its sd, widened where the model leaves more than noise."""
+    inflated = fits.amplitude_sd * np.sqrt(np.maximum(fits.structure, 1.0))
+    ratio: Floats = fits.amplitude / np.maximum(inflated, 1e-300)
+    return ratio
+
+
+def reasons(
+    fits: BeadFits, found: Candidates, shape: Geometry, threshold: float, size: tuple[int, ...]
+) -> NDArray[np.object_]:
+    """Say why each candidate is no usable bead; an empty string where it is one.
+
+    Parameters
+    ----------
+    fits : BeadFits
+        One row per candidate.
+    found : Candidates
+        The candidates.
+    shape : Geometry
+        Sizes of bead and pixel.
+    threshold : float
+        Least significance.
+    size : tuple of int
+        Shape of the image.
+    """
+    spacing = np.array(shape.spacing)
+    low, high = -0.5 * spacing, (np.array(size) - 0.5) * spacing
+    outside = np.any((fits.positions < low) | (fits.positions > high), axis=1)
+    whole = np.isfinite(found.windows.data).all(axis=1)
+    core = float(np.prod(np.maximum(np.array(shape.sigma) / spacing, 1.0)))
+    lateral, loose = np.log(fits.width[:, 0]), fits.width_sd[:, 0]
+    oval = fits.elongation - 2.0 * fits.elongation_sd * np.sqrt(np.maximum(fits.structure, 1.0))
+    tests: list[tuple[str, Any]] = [
+        ("saturated", (shape.sign > 0) & (found.plateau >= max(4.0, 0.5 * core))),
+        ("clipped at the border", outside),
+        ("clipped at the border or by missing pixels", ~whole & (fits.seen < _LEAST_SEEN)),
+        ("hidden by a neighbour", fits.seen < _LEAST_OWN),
+        ("too faint for the threshold", shape.sign * significance(fits) < threshold),
+        ("too wide for a bead", lateral - loose > np.log(_WIDEST)),
+        ("too narrow for a bead", lateral + loose < -np.log(_NARROWEST)),
+        *_axial_tests(fits),
+        ("not round", oval > _OVAL),
+        ("does not fit a bead", (fits.structure > 2.0) & (fits.misfit > _MISFIT)),
+        ("the fit did not settle", ~fits.converged),
+    ]
+    answers = np.full(len(fits.positions), "", dtype=object)
+    for reason, failed in reversed(tests):
+        answers[failed] = reason
+    return answers
+
+
+def _axial_tests(fits: BeadFits) -> list[tuple[str, Any]]:
+    if fits.width.shape[1] == 1:
+        return []
+    axial, loose = np.log(fits.width[:, 1]), fits.width_sd[:, 1]
+    return [
+        ("too long along the axis", axial - loose > np.log(_LONGEST)),
+        ("too short along the axis", axial + loose < -np.log(_SHORTEST)),
+    ]
