@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from napari_clxem.session.disk import lives
+
 # Where the file system has no locks the note alone must do.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _LOCKED_BYTE = 2**30  # far behind the note, which Windows would otherwise not let others read
@@ -146,12 +148,4 @@ def _alive(owner: Owner) -> bool:
     """Say whether the writer of a note may still be there: on another computer it may."""
     if not owner.pid or owner.host != socket.gethostname():
         return bool(owner.pid)
-    if sys.platform == "win32":  # which always has locks, so that the note is not asked
-        return True
-    try:
-        os.kill(owner.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return owner.pid != os.getpid()
+    return owner.pid != os.getpid() and lives(owner.pid)

@@ -18,7 +18,14 @@ from napari_clxem.errors import SessionError
 # Nobody takes an hour to write a session.
 _ABANDONED_S = 3600.0
 
-_REASONS = {
+_UNREADABLE = {
+    errno.ENOENT: "it is not there; check the name",
+    errno.ENOTDIR: "part of the path is a file, not a folder; check the name",
+    errno.EISDIR: "it is a folder; choose a file",
+    errno.EACCES: "you may not read it; ask its owner",
+    errno.EPERM: "you may not read it; ask its owner",
+}
+_UNWRITABLE = {
     errno.ENOSPC: "the disk is full; free some space or save somewhere else",
     errno.EDQUOT: "your quota on the disk is used up; free some space or save somewhere else",
     errno.EFBIG: "the file would be larger than is allowed here; save somewhere else",
@@ -32,9 +39,19 @@ _REASONS = {
 }
 
 
-def reason(error: OSError) -> str:
-    """Say in words why an operation on a file failed, and what to do."""
-    return _REASONS.get(error.errno or 0, (error.strerror or str(error)).lower())
+def why_unread(error: OSError) -> str:
+    """Say in words why a file could not be read, and what to do."""
+    return _UNREADABLE.get(error.errno or 0) or _system_words(error)
+
+
+def why_unwritten(error: OSError) -> str:
+    """Say in words why a file could not be written, and what to do."""
+    return _UNWRITABLE.get(error.errno or 0) or _system_words(error)
+
+
+def _system_words(error: OSError) -> str:
+    words = error.strerror or str(error)
+    return f"{words[:1].lower()}{words[1:]}; check the disk"
 
 
 def replace_file(
@@ -72,7 +89,7 @@ def replace_file(
         _sync_folder(target.parent)
     except OSError as error:
         kept = "; the previous file is untouched" if target.is_file() else ""
-        raise SessionError(f"{path} could not be saved: {reason(error)}{kept}.") from error
+        raise SessionError(f"{path} could not be saved: {why_unwritten(error)}{kept}.") from error
     finally:
         _remove(temporary)
 
@@ -129,9 +146,25 @@ def temporary_name(path: Path) -> Path:
 def sweep(path: Path) -> None:
     """Remove what a process that died while writing `path` has left beside it."""
     for left in path.parent.glob(f".{glob.escape(path.name)}*.tmp"):
+        host, _, pid = left.name[:-4].rpartition("-")
+        ours = host.endswith(f".{_host()}") and pid.isdigit()
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+            old = time.time() - left.stat().st_mtime > _ABANDONED_S
+            if old or (ours and not lives(int(pid))):
                 left.unlink()
+
+
+def lives(pid: int) -> bool:
+    """Whether a process of this computer may still be there; on Windows it always may."""
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _host() -> str:

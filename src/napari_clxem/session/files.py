@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from napari_clxem.errors import SessionError
 from napari_clxem.session.checks import check
 from napari_clxem.session.codec import Plain, decode, encode
-from napari_clxem.session.disk import reason, replace_file
+from napari_clxem.session.disk import replace_file, why_unread
 from napari_clxem.session.layout import layout
 from napari_clxem.session.model import SCHEMA, Session
 from napari_clxem.session.places import anchored
@@ -94,7 +94,7 @@ def read(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise SessionError(f"There is no session file {path}; check the name.") from error
     except OSError as error:
-        raise SessionError(f"{path} cannot be read: {reason(error)}.") from error
+        raise SessionError(f"{path} cannot be read: {why_unread(error)}.") from error
 
 
 def parse(data: bytes, path: Path) -> Session:

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from napari_clxem.errors import ReadError
-from napari_clxem.session.disk import reason
+from napari_clxem.session.disk import why_unread
 
 HEAD = 64 * 1024
 BLOCK = 4 * 1024
@@ -40,7 +40,7 @@ def fingerprint(path: str | Path) -> tuple[int, str]:
                 file.seek(start)
                 found.update(file.read(length))
     except OSError as error:
-        raise ReadError(f"{place} cannot be read: {reason(error)}.") from error
+        raise ReadError(f"{place} cannot be read: {why_unread(error)}.") from error
     return size, found.hexdigest()
 
 

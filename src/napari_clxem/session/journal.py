@@ -22,7 +22,7 @@ from typing import Any
 from napari_clxem.errors import SessionError
 from napari_clxem.session.changes import Changes, apply, diff
 from napari_clxem.session.codec import decode, encode
-from napari_clxem.session.disk import reason, temporary_name
+from napari_clxem.session.disk import temporary_name, why_unread
 from napari_clxem.session.model import Session
 
 VERSION = 1
@@ -180,7 +180,7 @@ def read_journal(path: Path) -> Written | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SessionError(f"{path} cannot be read: {reason(error)}.") from error
+        raise SessionError(f"{path} cannot be read: {why_unread(error)}.") from error
     if not text:
         return None
     records: list[Record] = []

@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 from napari_clxem.errors import ReadError, SessionError
-from napari_clxem.session.disk import reason, replace_file
+from napari_clxem.session.disk import replace_file, why_unread
 from napari_clxem.session.model import Landmark, Vector
 
 COLUMNS = (
@@ -126,7 +126,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
             raise ReadError(f"{path.name} is too large for a list of landmarks; choose another.")
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ReadError(f"{path} cannot be read: {reason(error)}.") from error
+        raise ReadError(f"{path} cannot be read: {why_unread(error)}.") from error
     except UnicodeDecodeError as error:
         raise ReadError(f"{path.name} is not a text file; choose a CSV of landmarks.") from error
     return list(enumerate(text.splitlines(), start=1))

@@ -36,7 +36,7 @@ class Recovery:
     journal : Path
         The journal that holds the steps.
     steps : int
-        Number of steps beyond the file.
+        Number of records beyond the file: steps, where a restarted journal has not joined some.
     label : str
         What the last step was.
     time : int
@@ -113,8 +113,15 @@ def recovery(journal: Path, base: Base | None, path: Path | None) -> Recovery | 
     if base is not None and not diff(base.session, state):
         return None
     last = steps[-1] if steps else written.head
-    label, time = str(last.get("label", "")), int(last.get("time", 0))
-    return Recovery(state, path, journal, len(steps), label, time, written.damaged)
+    return Recovery(
+        session=state,
+        path=path,
+        journal=journal,
+        steps=len(steps) + (base is None),
+        label=str(last.get("label", "")),
+        time=int(last.get("time", 0)),
+        damaged=written.damaged,
+    )
 
 
 def base_at(path: Path) -> Base | None:

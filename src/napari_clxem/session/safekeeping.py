@@ -10,7 +10,7 @@ from pathlib import Path
 from napari_clxem.errors import SessionError
 from napari_clxem.session.changes import Changes, diff
 from napari_clxem.session.claims import Claim, Owner, claim, owner_of
-from napari_clxem.session.disk import reason, sweep
+from napari_clxem.session.disk import sweep, why_unwritten
 from napari_clxem.session.journal import Base, Journal
 from napari_clxem.session.model import Session
 from napari_clxem.session.recovery import (
@@ -170,7 +170,8 @@ class Safekeeping:
         except OSError as error:
             if not self._failing:
                 self._notice(
-                    f"Steps are not being kept against a crash in {self._place()}: {reason(error)}."
+                    f"Steps are not being kept against a crash in {self._place()}: "
+                    f"{why_unwritten(error)}."
                 )
             self._failing = True
 

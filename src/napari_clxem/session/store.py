@@ -112,7 +112,10 @@ class Store:
             store = cls()
             store.commit(left.session, "Recover")
             left.discard()
-        store._notice(f"{left.steps} steps were recovered that had not been saved.")
+        store._notice(
+            f"What had not been saved was recovered (the last step: {left.label}); "
+            "save the session to keep it."
+        )
         return store
 
     @property
