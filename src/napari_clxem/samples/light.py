@@ -237,7 +237,7 @@ def vlm_map(scene: Scene, pose: Pose) -> NDArray[np.uint16]:
     step = 0.2
     lattice = slab_lattice(pose, *_depths(scene, pose), step)
     glow = _widefield(scene, lattice, step)
-    sigma = 0.75 / FWHM / pose.spacing[0]
+    sigma = 0.62 / FWHM / pose.spacing[0]
     light = 620 * glow["beads"] + 260 * glow["debris"] + 10 * glow["vesicles"]
     light += 6 * glow["nuclei"] + 4 * glow["mitochondria"]
     hole, bar, thickness = _holes(scene, pose)

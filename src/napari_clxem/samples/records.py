@@ -49,7 +49,7 @@ def acquisition(pose: Pose) -> dict[str, Any]:
     kinds: dict[str, dict[str, Any]] = {
         "confocal": {"objective_na": 0.9, "immersion": "air", "magnification": 50},
         "fluorescence": {"objective_na": 0.9, "immersion": "air", "magnification": 50},
-        "vlm": {"objective_na": 0.6, "immersion": "air", "magnification": 20},
+        "vlm": {"objective_na": 0.42, "immersion": "air", "magnification": 20},
         "sem": {"voltage_kv": 2, "current_pa": 13, "dwell_us": 1},
         "fib": {"voltage_kv": 30, "current_pa": 10, "milling_angle_deg": MILLING_ANGLE},
         "tem": {"voltage_kv": 300, "magnification": 8700, "fluence_e_per_A2": 0.08},

@@ -86,7 +86,7 @@ def write_fluorescence_map(path: Path, scene: Scene, pose: Pose) -> None:
 
 def write_vlm(path: Path, scene: Scene, pose: Pose) -> None:
     """Write the in-line VLM map as ImageJ TIFF."""
-    info = "In-line visible-light microscope, fluorescence, simulated. Objective 20x NA 0.6 air."
+    info = "In-line visible-light microscope, fluorescence, simulated. Objective 20x NA 0.42 air."
     write_imagej(path, light.vlm_map(scene, pose), pose.spacing[0], info)
 
 
