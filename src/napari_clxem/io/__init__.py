@@ -1,1 +1,55 @@
-"""Files in and out."""
+"""Files in and out: every image opens lazily, oriented, with its scale in µm."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_clxem.io.contrast import channel_limits, contrast_limits
+    from napari_clxem.io.image import Channel, OpenedImage, Orientation, StagePosition
+    from napari_clxem.io.opening import can_open, open_image, open_images
+    from napari_clxem.io.readers.autodoc import Autodoc, Section, read_autodoc
+    from napari_clxem.io.readers.navigator import Navigator, NavItem, read_navigator
+
+_PUBLIC = {
+    "Autodoc": "readers.autodoc",
+    "Channel": "image",
+    "NavItem": "readers.navigator",
+    "Navigator": "readers.navigator",
+    "OpenedImage": "image",
+    "Orientation": "image",
+    "Section": "readers.autodoc",
+    "StagePosition": "image",
+    "can_open": "opening",
+    "channel_limits": "contrast",
+    "contrast_limits": "contrast",
+    "open_image": "opening",
+    "open_images": "opening",
+    "read_autodoc": "readers.autodoc",
+    "read_navigator": "readers.navigator",
+}
+
+__all__ = [
+    "Autodoc",
+    "Channel",
+    "NavItem",
+    "Navigator",
+    "OpenedImage",
+    "Orientation",
+    "Section",
+    "StagePosition",
+    "can_open",
+    "channel_limits",
+    "contrast_limits",
+    "open_image",
+    "open_images",
+    "read_autodoc",
+    "read_navigator",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

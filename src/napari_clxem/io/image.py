@@ -122,4 +122,4 @@ class OpenedImage:
         if self.scale is None:
             raise ValueError("an image without a pixel size has no extent")
         shape = [n for n, axis in zip(self.data.shape, self.axes, strict=True) if axis in SPATIAL]
-        return (np.asarray(shape) - 1) * np.asarray(self.scale)
+        return np.asarray((np.asarray(shape) - 1) * np.asarray(self.scale))

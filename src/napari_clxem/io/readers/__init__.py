@@ -1,1 +1,59 @@
-"""One small module per format."""
+"""One small module per format; here they are chosen by the first bytes of a file."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from napari_clxem.io.stored import Stored
+
+_MODULES = ("tiff", "mrc")
+
+# First bytes of what files turn out to be when their name says otherwise.
+_MAGIC = {
+    b"%PDF": "a PDF document",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"GIF8": "a GIF picture",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "a gzip archive (unpack it first)",
+    b"BZh": "a bzip2 archive (unpack it first)",
+    b"\x89HDF": "an HDF5 file",
+    b"\xd0\xcf\x11\xe0": "an OLE file",
+    b"<?xml": "an XML text",
+}
+_TEXT = bytes(range(32, 127)) + b"\t\r\n"
+
+
+class Reader(Protocol):
+    """What a module of this package offers."""
+
+    KIND: str
+
+    def sniff(self, path: Path, head: bytes) -> bool:
+        """Tell from the first 1024 bytes whether a file is of this format."""
+        ...
+
+    def read(self, path: Path) -> tuple[Stored, ...]:
+        """Give the images of a file, at least one; may raise anything on a bad one."""
+        ...
+
+
+def find_reader(path: Path, head: bytes) -> Reader | None:
+    """Find the reader of a file by its first bytes; None where no reader knows them."""
+    for name in _MODULES:
+        reader = cast("Reader", import_module(f"{__name__}.{name}"))
+        if reader.sniff(path, head):
+            return reader
+    return None
+
+
+def what_it_is(head: bytes) -> str:
+    """Name what the first bytes of a file look like."""
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    if not head.translate(None, _TEXT):
+        return "a text"
+    return "of an unknown or damaged format"

@@ -1,0 +1,108 @@
+"""Open the images of a file, whatever its format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_clxem.errors import ReadError
+from napari_clxem.io.guard import reading
+from napari_clxem.io.image import OpenedImage, Orientation
+from napari_clxem.io.orienting import oriented
+from napari_clxem.io.readers import Reader, find_reader, what_it_is
+from napari_clxem.io.stored import Stored
+
+HEAD = 1024
+
+
+def open_image(
+    path: str | Path,
+    index: int = 0,
+    orientation: Orientation | None = None,
+    scale: Sequence[float] | None = None,
+) -> OpenedImage:
+    """Open one image of a file lazily.
+
+    Parameters
+    ----------
+    path : str or Path
+        An OME-TIFF, ImageJ, Thermo or plain TIFF, or an MRC file.
+    index : int
+        Which image of the file.
+    orientation : Orientation, optional
+        How its stored axes become (z, y, x); the reader's own guess by default, also for a
+        wholly empty orientation.
+    scale : sequence of float, optional
+        Pixel size of the spatial axes, (z, y, x) or (y, x), µm; overrides the file.
+
+    Returns
+    -------
+    OpenedImage
+        Axes in the order (t, c, z, y, x) as far as present, rows down. Its `scale` is None where
+        the file states no usable pixel size and none is given.
+
+    Raises
+    ------
+    ReadError
+        Where the file is missing, damaged, of no known format, or has no such image.
+    MissingScaleError
+        Where the given scale is no pixel size.
+    """
+    images = _stored(Path(path))
+    if not 0 <= index < len(images):
+        raise ReadError(
+            f"{Path(path).name} has {len(images)} image{'s' if len(images) > 1 else ''}, counted "
+            f"from 0; there is no image {index}."
+        )
+    return oriented(images[index], orientation, scale)
+
+
+def open_images(
+    path: str | Path, orientation: Orientation | None = None
+) -> tuple[OpenedImage, ...]:
+    """Open every image of a file lazily; see :func:`open_image`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    orientation : Orientation, optional
+        For all of them.
+    """
+    return tuple(oriented(image, orientation) for image in _stored(Path(path)))
+
+
+def can_open(path: str | Path) -> bool:
+    """Tell from the first bytes whether a reader of this package knows the format.
+
+    True promises no success: the rest of the file may be damaged.
+    """
+    try:
+        return _reader(Path(path)) is not None
+    except ReadError:
+        return False
+
+
+def _stored(path: Path) -> tuple[Stored, ...]:
+    reader = _reader(path)
+    if reader is None:
+        raise ReadError(
+            f"{path.name} is {what_it_is(_head(path))}, not an image that can be opened here; "
+            "give a TIFF or MRC file."
+        )
+    with reading(path, reader.KIND):
+        return reader.read(path)
+
+
+def _reader(path: Path) -> Reader | None:
+    return find_reader(path, _head(path))
+
+
+def _head(path: Path) -> bytes:
+    if path.is_dir():
+        raise ReadError(f"{path} is a folder; give a file in it.")
+    with reading(path), path.open("rb") as file:
+        head = file.read(HEAD)
+    if not head:
+        raise ReadError(f"{path.name} is empty; copy it again from where it was made.")
+    return head

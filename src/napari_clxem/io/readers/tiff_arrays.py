@@ -1,0 +1,226 @@
+"""The pixels of a TIFF file, lazily: memory-mapped where they lie in one piece, else by chunks."""
+
+from __future__ import annotations
+
+import math
+import threading
+import weakref
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_clxem.errors import ReadError
+from napari_clxem.io.guard import hushed, reading
+from napari_clxem.io.readers.ome_xml import checked_ome
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
+
+# A tile is grown to about this many pixels, so that a large pyramid has few chunks.
+TILE_PIXELS = 1 << 22
+# A chunk below this size is never suspect.
+SMALL_CHUNK = 1 << 26
+# What deflate (1032) and LZW (about 1400) cannot exceed; zstd may on empty images.
+MOST_COMPRESSED = 2000
+
+
+class OpenTiff:
+    """A TIFF file that is opened when needed, closed with its last array, and pickled by path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = threading.Lock()
+        self.warnings: tuple[str, ...] = ()
+
+    def __reduce__(self) -> tuple[type[OpenTiff], tuple[Path]]:
+        return OpenTiff, (self.path,)
+
+    @cached_property
+    def file(self) -> TiffFile:
+        """The open file, with an OME description that was found harmless."""
+        from tifffile import TiffFile
+
+        with hushed("tifffile") as messages:
+            file = TiffFile(self.path)
+            weakref.finalize(self, file.close)
+            if file.is_ome:
+                checked_ome(str(file.ome_metadata), self.path)
+        self.warnings += tuple(messages)
+        return file
+
+    @cached_property
+    def series(self) -> tuple[TiffPageSeries, ...]:
+        """Images of the file; pyramids count as one."""
+        file = self.file
+        with hushed("tifffile") as messages:
+            series = tuple(file.series)
+        self.warnings += tuple(messages)
+        return series
+
+
+@dataclass(frozen=True)
+class Chunked:
+    """One level of one series, read by basic slicing; what dask asks for chunks."""
+
+    tiff: OpenTiff
+    series: int
+    level: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
+        with reading(self.tiff.path):
+            forward, turn = _forward(key, self.shape)
+            return np.asarray(self._array()[forward])[turn]
+
+    def _array(self) -> Any:
+        import zarr
+
+        with self.tiff.lock:
+            series = self.tiff.series[self.series].levels[self.level]
+            cache = self.tiff.__dict__.setdefault("arrays", {})
+            if (self.series, self.level) not in cache:
+                mode = 0 if series.keyframe.is_tiled else 2
+                store = series.aszarr(level=0, chunkmode=mode)
+                cache[self.series, self.level] = zarr.open_array(store, mode="r")
+            return cache[self.series, self.level]
+
+
+def _forward(key: Any, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Split slices into forward ones, which zarr can read, and turns of the result."""
+    keys = key if isinstance(key, tuple) else (key,)
+    keys += (slice(None),) * (len(shape) - len(keys))
+    forward, turn = [], []
+    for part, size in zip(keys, shape, strict=True):
+        wanted = range(*part.indices(size))
+        if wanted.step < 0:
+            wanted = wanted[::-1]
+            turn.append(slice(None, None, -1))
+        else:
+            turn.append(slice(None))
+        forward.append(slice(wanted.start, wanted.stop, wanted.step))
+    return tuple(forward), tuple(turn)
+
+
+def level_arrays(tiff: OpenTiff, index: int) -> tuple[Any, ...]:
+    """Give the resolution levels of a series, lazily.
+
+    Parameters
+    ----------
+    tiff : OpenTiff
+        The file.
+    index : int
+        Which series.
+
+    Returns
+    -------
+    tuple of array_like
+        Full resolution first; axes as the series has them, of native byte order.
+
+    Raises
+    ------
+    ReadError
+        Where the file ends before the pixels do, or a codec is missing.
+    """
+    levels = tiff.series[index].levels
+    for series in levels:
+        _check(tiff, series)
+    arrays = [_memmap(tiff, series) for series in levels]
+    return tuple(
+        _dask(tiff, index, number, series) if array is None else array
+        for number, (series, array) in enumerate(zip(levels, arrays, strict=True))
+    )
+
+
+def planes_missing(series: TiffPageSeries) -> int:
+    """Count the planes that a description promises and the file does not hold."""
+    return sum(page is None for page in series.pages)
+
+
+def _memmap(tiff: OpenTiff, series: TiffPageSeries) -> Any:
+    keyframe = series.keyframe
+    dtype = np.dtype(tiff.file.byteorder + series.dtype.char)
+    if series.is_multifile or series.dataoffset is None or series.transform is not None:
+        return None
+    if not keyframe.is_memmappable or not dtype.isnative:
+        return None
+    return np.memmap(tiff.path, dtype=dtype, mode="r", offset=series.dataoffset, shape=series.shape)
+
+
+def _dask(tiff: OpenTiff, index: int, level: int, series: TiffPageSeries) -> Any:
+    import dask.array as da
+    from dask.base import tokenize
+
+    source = Chunked(tiff, index, level, tuple(map(int, series.shape)), np.dtype(series.dtype))
+    status = tiff.path.stat()
+    token = tokenize(str(tiff.path.absolute()), status.st_mtime_ns, status.st_size, index, level)
+    return da.from_array(  # type: ignore[no-untyped-call]
+        source,
+        chunks=_chunks(series),
+        name=f"tiff-{token}",
+        asarray=False,
+        meta=np.empty((0,) * source.ndim, source.dtype),
+    )
+
+
+def _chunks(series: TiffPageSeries) -> tuple[int, ...]:
+    """Chunks of whole pages, or of as many tiles as make about `TILE_PIXELS`."""
+    page = series.keyframe
+    inner = page.shape[-len(page.axes) :]
+    if page.is_tiled:
+        factor = max(1, round(math.sqrt(TILE_PIXELS / (page.tilewidth * page.tilelength))))
+        sizes = {"X": page.tilewidth * factor, "Y": page.tilelength * factor}
+        inner = tuple(min(sizes.get(a, n), n) for a, n in zip(page.axes, inner, strict=True))
+    inner = inner[-len(series.shape) :]
+    return (1,) * (len(series.shape) - len(inner)) + tuple(inner)
+
+
+def _check(tiff: OpenTiff, series: TiffPageSeries) -> None:
+    from tifffile import TIFF
+
+    page = series.keyframe
+    name = tiff.path.name
+    if 0 in series.shape or page.dtype is None:
+        raise ReadError(f"{name} holds an image without pixels; it seems damaged.")
+    if page.compression not in TIFF.DECOMPRESSORS or page.predictor not in TIFF.UNPREDICTORS:
+        raise ReadError(
+            f"{name} is compressed in a way that needs another package; pip install imagecodecs."
+        )
+    for other in series.pages:
+        if other is not None:
+            _check_extent(name, other)
+    _check_chunk(name, page)
+
+
+def _check_extent(name: str, page: TiffPage | TiffFrame) -> None:
+    size = page.parent.filehandle.size
+    end = max(
+        (o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False) if n), default=0
+    )
+    if end > size:
+        raise ReadError(
+            f"{name} is truncated: plane {page.index} ends at byte {end}, the file at byte {size}; "
+            "copy it again from where it was made."
+        )
+
+
+def _check_chunk(name: str, page: TiffPage) -> None:
+    """Refuse a page whose stated size cannot come out of the bytes that it has."""
+    shape = page.chunks if page.is_tiled else page.shape
+    stated = math.prod(shape) * np.dtype(page.dtype).itemsize
+    counts = [n for n in page.databytecounts if n]
+    held = (max(counts, default=0) if page.is_tiled else sum(counts)) or 1
+    possible = MOST_COMPRESSED if page.compression != 1 else 8
+    if stated > max(SMALL_CHUNK, held * possible):
+        raise ReadError(
+            f"{name} states a plane of {stated} bytes but holds {held} bytes for it; its header "
+            "seems damaged."
+        )
