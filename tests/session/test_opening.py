@@ -101,8 +101,11 @@ def test_a_file_without_pixel_size_has_none_until_one_is_given(tmp_path):
 
 
 def test_a_missing_file_and_one_of_another_shape_are_said(path):
-    dataset, _ = dataset_from_file(path, name="stack")
-    tifffile.imwrite(path, PIXELS[:2, 0])
+    dataset, _ = dataset_from_file(path, name="stack", scale=(0.3, 0.1, 0.1))
+    tifffile.imwrite(path, PIXELS[0, 0])
+    with pytest.raises(SessionError, match="no longer the file that dataset 'stack' was made from"):
+        open_dataset(path.parent, dataset)
+    tifffile.imwrite(path, PIXELS[:2, 0], imagej=True, metadata={"axes": "ZYX"})
     with pytest.raises(SessionError, match=r"now holds an image of .* but dataset 'stack' was 2 x"):
         open_dataset(path.parent, dataset)
     path.unlink()

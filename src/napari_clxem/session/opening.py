@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from napari_clxem.errors import SessionError
+from napari_clxem.errors import ClxemError, SessionError
 from napari_clxem.io.image import SPATIAL, OpenedImage, Orientation, StagePosition
 from napari_clxem.session.fingerprint import fingerprint
 from napari_clxem.session.model import Dataset, FileRef, Vector
@@ -111,14 +111,22 @@ def open_dataset(source: Resolver | str | Path, dataset: Dataset) -> OpenedImage
         path = found_file(dataset.file, Path(source))
     else:
         path = source.resolve(dataset.file)
-    image = open_image(
-        path, index=dataset.file.index, orientation=dataset.orientation, scale=dataset.scale
-    )
+    what = f"dataset {dataset.name or dataset.id!r}"
+    try:
+        image = open_image(
+            path, index=dataset.file.index, orientation=dataset.orientation, scale=dataset.scale
+        )
+    except ClxemError as error:
+        if not _is_changed(path, dataset.file):
+            raise
+        raise SessionError(
+            f"{path.name} is no longer the file that {what} was made from; relink it to that one."
+        ) from error
     shape = tuple(int(n) for n in image.data.shape)
     if dataset.shape and shape != dataset.shape:
         raise SessionError(
-            f"{path.name} now holds an image of {_by(shape)}, but dataset "
-            f"{dataset.name or dataset.id!r} was {_by(dataset.shape)}; relink it to its file."
+            f"{path.name} now holds an image of {_by(shape)}, but {what} was "
+            f"{_by(dataset.shape)}; relink it to its file."
         )
     return replace(image, scale=frame_scale(dataset, image.scale, image.axes))
 
@@ -142,6 +150,10 @@ def _plain_stage(stage: StagePosition | None) -> StagePosition | None:
         return None
     z, y, x = (math.nan if math.isnan(v) else float(v) for v in stage.position)
     return replace(stage, position=(z, y, x))
+
+
+def _is_changed(path: Path, file: FileRef) -> bool:
+    return bool(file.fingerprint) and fingerprint(path) != (file.size, file.fingerprint)
 
 
 def _by(shape: tuple[int, ...]) -> str:
