@@ -82,7 +82,7 @@ def planes(
         look = {
             "colormap": colours.colormap(channel, index, light),
             "blending": colours.blending(light),
-            "contrast_limits": contrast_limits(levels[-1]),
+            "contrast_limits": contrast_limits(levels),
         }
         made.append(
             Plane(

@@ -21,6 +21,11 @@ def unwrapped(viewer: Any) -> Any:
     return getattr(viewer, "__wrapped__", viewer)
 
 
+def is_preview(layer: Any) -> bool:
+    """Tell whether a layer shows a file without a pixel size, which stays in pixels."""
+    return bool(layer.metadata.get("clxem", {}).get("preview"))
+
+
 def wanted(units: Sequence[Any], world: Sequence[Any]) -> tuple[Any, ...]:
     """Choose units a layer can share with the world, keeping its own wherever possible.
 
@@ -151,6 +156,8 @@ class MicrometreWorld:
 
 
 def _admit(layer: Any, layers: Any) -> None:
+    if is_preview(layer):
+        return
     longest = max((other.units for other in layers if other is not layer), key=len, default=())
     units = wanted(layer.units, longest)
     if units == tuple(layer.units):
@@ -166,9 +173,9 @@ def _world_units(layers: Any) -> tuple[Any, ...] | None:
     """Give the units the world must have, or None where the layers agree on µm by themselves.
 
     Without need nothing is overridden, because an override makes napari raise when somebody
-    gives a layer other units.
+    gives a layer other units. With a preview, which is in pixels, napari allows none.
     """
-    if not len(layers):
+    if not len(layers) or any(is_preview(layer) for layer in layers):
         return None
     micrometre = pint.Unit("um")
     longest = max((layer.units for layer in layers), key=len)

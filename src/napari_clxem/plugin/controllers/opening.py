@@ -1,0 +1,62 @@
+"""Open and save sessions without holding up the window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_error
+
+from napari_clxem.errors import ClxemError
+from napari_clxem.plugin.controllers.registry import workspace_for
+from napari_clxem.session import Store
+
+
+def open_session(viewer: Any, path: str | Path) -> Any:
+    """Open a session file in the background and show its first site.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    path : str or Path
+        The session file.
+
+    Returns
+    -------
+    WorkerBase
+        The running worker; nobody need wait for it.
+    """
+    workspace = workspace_for(viewer)
+
+    def done(found: Store | ClxemError) -> None:
+        if isinstance(found, ClxemError):
+            show_error(str(found))
+            return
+        workspace.use(found)
+        workspace.show_first(wait=False)
+
+    return create_worker(
+        _opened,
+        path,
+        _progress={"desc": f"Opening {Path(path).name}"},
+        _connect={"returned": done},
+    )
+
+
+def save_session(viewer: Any, path: str | Path | None = None) -> None:
+    """Save the session of a viewer; what goes wrong is said in a notification."""
+    workspace = workspace_for(viewer)
+    try:
+        workspace.store.save(path)
+    except ClxemError as error:
+        show_error(str(error))
+    workspace.refreshed.emit()
+
+
+def _opened(path: str | Path) -> Store | ClxemError:
+    try:
+        return Store.open(path)
+    except ClxemError as error:
+        return error

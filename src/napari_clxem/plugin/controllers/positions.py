@@ -1,0 +1,199 @@
+"""Where the things of a session lie in the display: pure functions of the document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_clxem.errors import ClxemError, NoPathError
+from napari_clxem.frames import Route
+from napari_clxem.frames.affine import Floats
+from napari_clxem.io.image import SPATIAL
+from napari_clxem.plugin.marks import Mark
+from napari_clxem.plugin.placement import drawable, local
+from napari_clxem.session.geometry import Place, graph, place
+from napari_clxem.session.model import Dataset, Landmark, Link, Session, Target
+from napari_clxem.session.opening import frame_scale
+from napari_clxem.session.summary import nanometres
+
+Origin = tuple[float, float, float]
+HERE: Origin = (0.0, 0.0, 0.0)
+# A plane steeper than this in the frame shown is not drawn into it, degrees: a grazing view has
+# a canvas of its own.
+STEEP = 60.0
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown: one site in one frame, with the display's zero at `origin`.
+
+    Parameters
+    ----------
+    site : str or None
+        Id of the site; None shows the grid's own datasets.
+    frame : str
+        Name of the reference frame; empty while nothing is shown.
+    origin : tuple of float
+        Reference (z, y, x) of the display's zero, µm.
+    """
+
+    site: str | None = None
+    frame: str = ""
+    origin: Origin = HERE
+
+
+def shown_datasets(session: Session, site: str | None) -> tuple[Dataset, ...]:
+    """Give the datasets of a site and those of the grid, which stay for every site."""
+    return tuple(one for one in session.datasets if one.site in (None, site))
+
+
+def axes_of(session: Session, frame: str) -> int:
+    """Give the number of axes of a frame, 2 or 3."""
+    return next((one.ndim for one in session.frames if one.name == frame), 3)
+
+
+def spatial(dataset: Dataset) -> tuple[tuple[int, ...], tuple[float, ...]] | None:
+    """Give pixels and pixel size along the spatial axes; None without a pixel size."""
+    scale = frame_scale(dataset, dataset.scale, dataset.axes)
+    if scale is None:
+        return None
+    pairs = zip(dataset.axes, dataset.shape, strict=True)
+    return tuple(n for axis, n in pairs if axis in SPATIAL), scale
+
+
+def route(session: Session, dataset: Dataset, frame: str) -> Route | None:
+    """Find the way from a dataset's middle to a frame; None where no links lead there."""
+    known = spatial(dataset)
+    if known is None or not frame:
+        return None
+    middle = (np.array(known[0]) - 1) * np.array(known[1]) / 2
+    ndim = axes_of(session, dataset.frame)
+    point = np.concatenate([np.zeros(3), middle])[-ndim:]
+    try:
+        return graph(session).transform(dataset.frame, frame, [point])
+    except NoPathError:
+        return None
+
+
+def matrix(session: Session, dataset: Dataset, view: View) -> Floats | None:
+    """Give the map from an image's µm to display µm; None where it cannot be drawn there.
+
+    Returns
+    -------
+    ndarray, (d + 1, d + 1)
+        For the image's own number of spatial axes, d.
+    """
+    way = route(session, dataset, view.frame)
+    known = spatial(dataset)
+    if way is None or known is None:
+        return None
+    ndim = len(known[0])
+    if ndim == 2 and _steepness(way.placement) > STEEP:
+        return None
+    try:
+        drawn = drawable(way.affine if ndim == 2 else way.placement, ndim)
+    except ClxemError:
+        return None
+    return local(drawn, view.origin)
+
+
+def _steepness(placement: Floats) -> float:
+    """Give the angle between an image plane and the plane of the frame it is drawn in, degrees."""
+    normal = np.cross(placement[:3, 1], placement[:3, 2])
+    return float(np.degrees(np.arccos(min(1.0, abs(normal[0]) / np.linalg.norm(normal)))))
+
+
+def origin(session: Session, site: str | None, frame: str) -> Origin:
+    """Choose the display's zero: near the site, and where its planes lie in height.
+
+    napari draws planes at height zero of a 3D view, and loses precision far from zero.
+    """
+    heights, centres = [], []
+    for dataset in shown_datasets(session, site):
+        way, known = route(session, dataset, frame), spatial(dataset)
+        if way is None or known is None:
+            continue
+        middle = np.zeros(4)
+        middle[3 - len(known[0]) : 3] = (np.array(known[0]) - 1) * np.array(known[1]) / 2
+        middle[3] = 1.0
+        there = (way.affine if len(known[0]) == 2 else way.placement) @ middle
+        if len(known[0]) == 2:
+            heights.append(there[0])
+        if dataset.site is not None or site is None:
+            centres.append(there[1:3])
+    y, x = np.mean(centres if centres else [(0.0, 0.0)], axis=0).round().tolist()
+    return float(np.mean(heights)) if heights else 0.0, y, x
+
+
+def default_view(session: Session, site: str | None = None) -> View:
+    """Choose what to show first: the first site, in the frame of its finest volume.
+
+    Parameters
+    ----------
+    session : Session
+        The document.
+    site : str, optional
+        Id of the site, where it is chosen already.
+    """
+    chosen = site or next((one.id for one in session.sites), None)
+    pixels = {one: one.scale[-1] for one in shown_datasets(session, chosen) if one.scale}
+    if not pixels:
+        return View(site=chosen)
+    frame = max(pixels, key=lambda one: (one.site == chosen, "z" in one.axes, -pixels[one])).frame
+    return View(site=chosen, frame=frame, origin=origin(session, chosen, frame))
+
+
+def target_marks(session: Session, view: View) -> list[Mark]:
+    """Give the targets of the site, with the predicted error of each in the frame shown."""
+    marks = []
+    for target in session.targets:
+        if target.site not in (None, view.site):
+            continue
+        found = place(session, target, view.frame)
+        if found is not None:
+            marks.append(_target_mark(target, found, view))
+    return marks
+
+
+def _target_mark(target: Target, found: Place, view: View) -> Mark:
+    covariance = np.array(found.covariance)
+    widest = float(np.linalg.eigvalsh(covariance[-2:, -2:])[-1])
+    return Mark(
+        id=target.id,
+        position=np.array(found.position) - view.origin[-len(found.position) :],
+        label=f"{target.name} ±{nanometres(found.lateral)}" if found.lateral else target.name,
+        radius=target.radius,
+        covariance=covariance,
+        threshold=found.radius**2 / widest if widest > 0 else 0.0,
+    )
+
+
+def landmark_marks(session: Session, view: View) -> list[Mark]:
+    """Give the landmarks of links between frames of the site, at their fixed positions."""
+    frames = {one.frame for one in shown_datasets(session, view.site)}
+    links = [one for one in session.links if one.moving in frames or one.fixed in frames]
+    return [mark for link in links for mark in _landmarks(session, link, view)]
+
+
+def _landmarks(session: Session, link: Link, view: View) -> list[Mark]:
+    picked = [one for one in link.landmarks if one.fixed is not None]
+    if not picked:
+        return []
+    fixed = np.array([one.fixed for one in picked])
+    try:
+        way = graph(session).transform(link.fixed, view.frame, fixed)
+    except ClxemError:
+        return []
+    there = way.transform(fixed)
+    there = there - np.array(view.origin[-there.shape[1] :])
+    return [_landmark_mark(one, link, at) for one, at in zip(picked, there, strict=True)]
+
+
+def _landmark_mark(landmark: Landmark, link: Link, position: Floats) -> Mark:
+    return Mark(
+        id=landmark.id,
+        position=position,
+        label=f"{link.moving} → {link.fixed}",
+        use=landmark.use,
+    )

@@ -1,0 +1,173 @@
+"""The image layers of one site in one reference frame, kept in step with the document.
+
+A change in the document touches only the layers whose image moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from weakref import ref
+
+import numpy as np
+from napari.layers import Layer
+
+from napari_clxem.frames.affine import Floats
+from napari_clxem.plugin import colours
+from napari_clxem.plugin.controllers.dimensions import DimensionSwitch
+from napari_clxem.plugin.controllers.positions import View, matrix, shown_datasets
+from napari_clxem.plugin.layers import Plane, placed
+from napari_clxem.plugin.world import unwrapped
+from napari_clxem.session.model import Dataset, Session
+
+Key = tuple[str, int]
+
+
+class SiteLayers:
+    """Image layers of the datasets of one site and of the grid.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Kept by weak reference.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        viewer = unwrapped(viewer)
+        self._viewer = ref(viewer)
+        self._switch = DimensionSwitch(viewer)
+        self._view = View()
+        self._datasets: dict[str, Dataset] = {}
+        self._planes: dict[str, list[Plane]] = {}
+        self._layers: dict[Key, Any] = {}
+        self._matrices: dict[Key, Floats] = {}
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def view(self) -> View:
+        """What is shown."""
+        return self._view
+
+    @property
+    def layers(self) -> Mapping[Key, Any]:
+        """Layers by dataset id and channel."""
+        return dict(self._layers)
+
+    def release(self) -> None:
+        """Let the viewer go; its layers stay as they are."""
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.layers.events.removed.disconnect(self._on_removed)
+        self._switch.release()
+        for held in (self._layers, self._matrices, self._planes, self._datasets):
+            held.clear()
+
+    def look_at(self, session: Session, view: View) -> None:
+        """Turn to another site or frame: drop what does not belong, move what stays."""
+        self._view = view
+        self.update(session)
+
+    def missing(self, session: Session) -> list[Dataset]:
+        """Give the datasets that belong in the view and have not been opened yet."""
+        return [
+            one
+            for one in shown_datasets(session, self._view.site)
+            if one.id not in self._planes and matrix(session, one, self._view) is not None
+        ]
+
+    def add(self, session: Session, dataset: Dataset, planes: list[Plane]) -> None:
+        """Show a dataset that has been opened, if it still belongs in the view."""
+        if dataset not in shown_datasets(session, self._view.site):
+            return
+        self._datasets[dataset.id] = dataset
+        self._planes[dataset.id] = planes
+        where = matrix(session, dataset, self._view)
+        if where is not None:
+            for plane in planes:
+                self._insert(dataset, plane, where)
+
+    def adopt(self, session: Session, dataset: Dataset, planes: list[Plane], layer: Any) -> None:
+        """Take a layer that somebody else inserted for a channel of a dataset, and place it."""
+        key = (dataset.id, layer.metadata["clxem"]["channel"])
+        if key in self._layers:
+            return
+        self._datasets[dataset.id] = dataset
+        self._planes[dataset.id] = planes
+        self._layers[key] = layer
+        where = matrix(session, dataset, self._view)
+        if where is not None:
+            self._move(dataset.id, where)
+
+    def planes(self, dataset: Dataset) -> list[Plane]:
+        """Give the channels of a dataset that has been opened; none of another."""
+        return self._planes.get(dataset.id, []) if self._datasets.get(dataset.id) == dataset else []
+
+    def holds(self, layer: Any) -> bool:
+        """Tell whether a layer is one of these."""
+        return any(held is layer for held in self._layers.values())
+
+    def update(self, session: Session) -> None:
+        """Bring the layers to the state of the document, touching only those that differ."""
+        datasets = {one.id: one for one in shown_datasets(session, self._view.site)}
+        for name in list(self._planes):
+            if datasets.get(name) != self._datasets[name]:
+                self._drop(name)
+                continue
+            where = matrix(session, datasets[name], self._view)
+            if where is None and any(key[0] == name for key in self._matrices):
+                self._drop(name)
+            elif where is not None:
+                self._move(name, where)
+
+    def _move(self, name: str, where: Floats) -> None:
+        for plane in self._planes[name]:
+            key = (name, plane.meta["channel"])
+            layer = self._layers.get(key)
+            held = self._matrices.get(key)
+            if layer is None or (held is not None and np.array_equal(held, where)):
+                continue
+            self._matrices[key] = where
+            self._switch.keep(layer, placed(plane, where))
+
+    def _insert(self, dataset: Dataset, plane: Plane, where: Floats) -> None:
+        viewer = self._viewer()
+        key = (dataset.id, plane.meta["channel"])
+        if viewer is None or key in self._layers:
+            return
+        shown = placed(plane, where)
+        layer = Layer.create(*shown.data(viewer.dims.ndisplay))
+        height = self._height(viewer, dataset)
+        self._layers[key] = layer
+        self._matrices[key] = where
+        viewer.layers.insert(height, layer)
+        self._switch.keep(layer, shown)
+
+    def _height(self, viewer: Any, dataset: Dataset) -> int:
+        """Find the place in the layer list: above all of ours of lower or equal rank."""
+        level = rank(dataset)
+        ours = {layer: rank(self._datasets[name]) for (name, _), layer in self._layers.items()}
+        below = [n for n, layer in enumerate(viewer.layers) if ours.get(layer, level + 1) <= level]
+        return max(below, default=-1) + 1
+
+    def _drop(self, name: str) -> None:
+        viewer = self._viewer()
+        del self._planes[name], self._datasets[name]
+        for key in [key for key in self._layers if key[0] == name]:
+            layer = self._layers.pop(key)
+            self._matrices.pop(key, None)
+            if viewer is not None and layer in viewer.layers:
+                viewer.layers.remove(layer)
+
+    def _on_removed(self, event: Any) -> None:
+        for key in [key for key, layer in self._layers.items() if layer is event.value]:
+            del self._layers[key]
+            self._matrices.pop(key, None)
+
+
+def rank(dataset: Dataset) -> int:
+    """Order layers from below: maps of the grid, images of the site, volumes, light."""
+    if colours.is_fluorescence(dataset.modality, dataset.channels):
+        return 3
+    if "z" in dataset.axes:
+        return 2
+    return 0 if dataset.site is None else 1
