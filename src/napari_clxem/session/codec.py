@@ -66,26 +66,23 @@ def encode(value: object, place: str = "") -> Plain:
 
 
 def _encode(value: object) -> Plain:
-    match value:
-        case None | bool():
-            return value
-        case str():
-            return _text(value)
-        case np.generic() | np.ndarray():
-            return _encode(value.tolist())
-        case int():
-            return int(value)
-        case float():
-            if not math.isfinite(value):
-                raise _UnfitError(f"is {value}, not a finite number; give a number or leave it out")
-            return float(value)
-        case tuple() | list():
-            return [_encode_at(item, str(i)) for i, item in enumerate(value)]
-        case StagePosition():
-            position = [_encode_at(_known(v), "position") for v in value.position]
-            return {**_encode_fields(replace(value, position=(0, 0, 0))), "position": position}
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _UnfitError(f"is {value}, not a finite number; give a number or leave it out")
+        return float(value)
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, tuple | list):
+        return [_encode_at(item, str(i)) for i, item in enumerate(value)]
+    if isinstance(value, StagePosition):
+        position = [_encode_at(_known(v), "position") for v in value.position]
+        return {**_encode_fields(replace(value, position=(0, 0, 0))), "position": position}
     if is_dataclass(value):
         return _encode_fields(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return _encode(value.tolist())
     raise _UnfitError(f"holds a {type(value).__name__}, which a session cannot keep")
 
 

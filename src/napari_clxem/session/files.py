@@ -42,6 +42,7 @@ def save(session: Session, path: str | Path) -> None:
         Where the session does not make sense, or cannot be written there.
     """
     place = whole_path(path)
+    check(decode(Session, encode(session)))
     write(place, content(session, place))
 
 
@@ -51,15 +52,8 @@ def write(path: Path, data: bytes, before: Callable[[], None] | None = None) -> 
 
 
 def content(session: Session, path: Path) -> bytes:
-    """Give what the file of `session` at `path` holds.
-
-    Raises
-    ------
-    SessionError
-        Where the session does not make sense.
-    """
+    """Give what the file of a checked `session` at `path` holds."""
     document = encode(anchored(session, path.parent))
-    check(decode(Session, document))
     head = {"format": FORMAT, "schema": SCHEMA, "units": dict(UNITS), "axes": list(AXES)}
     return layout({**head, **document}).encode()
 

@@ -35,5 +35,4 @@ def _is_line(plain: Plain) -> bool:
     return not isinstance(plain, dict)
 
 
-def _json(plain: Plain) -> str:
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
+_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
