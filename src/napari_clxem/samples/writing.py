@@ -291,7 +291,7 @@ def write_grid(
     seed : int
         Same seed and size, same bytes (with the same versions of the libraries).
     size : str
-        ``"shipped"`` (about 13 MB), ``"tiny"`` for tests or ``"large"``.
+        ``"shipped"`` (about 15 MB), ``"tiny"`` for tests or ``"large"``.
     progress : callable, optional
         Called as ``progress(done, total, name)`` after each dataset.
 
