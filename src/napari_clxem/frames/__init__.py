@@ -3,7 +3,18 @@
 from napari_clxem.frames.affine import Affine, as_points
 from napari_clxem.frames.fitting import Fit, fit
 from napari_clxem.frames.graph import FrameGraph
+from napari_clxem.frames.models import Calibration
 from napari_clxem.frames.route import Closure, Route
 from napari_clxem.frames.uncertainty import UncertainAffine
 
-__all__ = ["Affine", "Closure", "Fit", "FrameGraph", "Route", "UncertainAffine", "as_points", "fit"]
+__all__ = [
+    "Affine",
+    "Calibration",
+    "Closure",
+    "Fit",
+    "FrameGraph",
+    "Route",
+    "UncertainAffine",
+    "as_points",
+    "fit",
+]

@@ -17,7 +17,15 @@ from numpy.typing import ArrayLike
 
 from napari_clxem.errors import DegenerateError, PointsError
 from napari_clxem.frames.affine import Affine, Floats, as_points
-from napari_clxem.frames.models import Model, choose, require_spread, span, starts
+from napari_clxem.frames.models import (
+    Calibration,
+    Model,
+    State,
+    choose,
+    require_spread,
+    span,
+    starts,
+)
 from napari_clxem.frames.uncertainty import UncertainAffine, region_threshold
 
 Sigma = ArrayLike | None
@@ -52,6 +60,7 @@ class Fit(UncertainAffine):
     inliers: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
     moving_covariance: Floats | None = None
     fixed_covariance: Floats | None = None
+    prior: Calibration | None = None
     alternatives: tuple[Fit, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -79,7 +88,7 @@ class Fit(UncertainAffine):
             others[index] = False
             try:
                 refit = _fit_rows(
-                    choose(self.model, self.moving.shape[1], self.fixed.shape[1]),
+                    choose(self.model, self.moving.shape[1], self.fixed.shape[1], self.prior),
                     _Landmarks(
                         self.moving, self.fixed, self.moving_covariance, self.fixed_covariance
                     ).only(others),
@@ -104,6 +113,7 @@ def fit(
     moving_sigma: Sigma = None,
     fixed_sigma: Sigma = None,
     robust: bool = False,
+    prior: Calibration | None = None,
 ) -> Fit:
     """Fit a map from moving to fixed landmarks.
 
@@ -122,6 +132,10 @@ def fit(
     robust : bool
         Find the landmarks that agree (RANSAC) and fit through these; the others are flagged in
         ``inliers`` and stay in ``residuals``.
+    prior : Calibration, optional
+        What the calibration says of scale, shear, axial scale and tilt. With it an affine map
+        needs two landmarks only (three where z is fitted) and may have them on one plane: what
+        they do not determine stays as uncertain as the calibration. Needs a sigma.
 
     Returns
     -------
@@ -135,7 +149,12 @@ def fit(
         Where they coincide, are collinear or coplanar and the model needs more.
     """
     landmarks = _landmarks(moving, fixed, moving_sigma, fixed_sigma)
-    kind = choose(model, landmarks.moving.shape[1], landmarks.fixed.shape[1])
+    kind = choose(model, landmarks.moving.shape[1], landmarks.fixed.shape[1], prior)
+    if prior is not None and landmarks.fixed_covariance is None:
+        raise PointsError(
+            "A calibration prior has to be weighed against the landmarks; give moving_sigma or "
+            "fixed_sigma in µm."
+        )
     require_spread(kind, landmarks.moving, landmarks.fixed)
     inliers = np.ones(len(landmarks.moving), bool)
     notes = []
@@ -263,12 +282,16 @@ def _fit_rows(model: Model, landmarks: _Landmarks) -> list[_Solution]:
     best = found[0]
     rivals: list[_Solution] = []
     for other in found[1:]:
-        apart = [np.abs(other.matrix - kept.matrix).max() for kept in [best, *rivals]]
-        if min(apart) > 1e-6 * np.abs(best.matrix[:, :-1]).max() and _as_good(
-            best, other, landmarks
-        ):
+        differs = all(_differ(kept, other) for kept in [best, *rivals])
+        if differs and _as_good(best, other, landmarks):
             rivals.append(other)
     return [best, *rivals]
+
+
+def _differ(one: _Solution, other: _Solution) -> bool:
+    """Tell a solution of its own from one that two starts have reached."""
+    linear, again = Affine(one.matrix).linear, Affine(other.matrix).linear
+    return bool(np.linalg.norm(linear - again) > 1e-3 * np.linalg.norm(linear))
 
 
 def _scalar_weights(landmarks: _Landmarks) -> Floats:
@@ -289,59 +312,83 @@ def _as_good(best: _Solution, other: _Solution, landmarks: _Landmarks) -> bool:
     return bool(other.cost < best.cost * region_threshold(1, best.dof, 0.99))
 
 
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A state of the search, with what the residuals and the prior say of it."""
+
+    state: State
+    middle: Floats
+    linear: Floats
+    cost: float
+    weighted: Floats
+    precision: Floats
+
+
+def _try(model: Model, landmarks: _Landmarks, arms: Floats, state: State, middle: Floats) -> _Trial:
+    linear = model.linear(state)
+    residuals = landmarks.fixed - (arms @ linear.T + middle)
+    precision = np.linalg.inv(landmarks.residual_covariance(linear))
+    weighted = np.einsum("nij,nj->ni", precision, residuals)
+    said = model.before(state, model.changes(state))[0] if model.prior else np.zeros(0)
+    cost = float((residuals * weighted).sum() + said @ said)
+    return _Trial(state, middle, linear, cost, weighted, precision)
+
+
+def _normal(
+    model: Model, landmarks: _Landmarks, arms: Floats, trial: _Trial
+) -> tuple[Floats, Floats, Floats]:
+    """Give the normal matrix, the gradient, and the generators of A at a trial."""
+    changes = model.changes(trial.state)
+    corrected = arms
+    if landmarks.moving_covariance is not None:
+        back = np.einsum("nij,kj->nik", landmarks.moving_covariance, trial.linear)
+        corrected = arms + np.einsum("nik,nk->ni", back, trial.weighted)
+    rows = model.d_out
+    turned = np.einsum("kij,nj->nik", changes, corrected)
+    shifts = np.broadcast_to(np.eye(rows), (len(arms), rows, rows))
+    jacobian = np.concatenate([turned, shifts], axis=2)
+    normal = np.einsum("nip,nij,njq->pq", jacobian, trial.precision, jacobian)
+    gradient = np.einsum("nip,ni->p", jacobian, trial.weighted)
+    if model.prior is not None:
+        said, derivatives = model.before(trial.state, changes)
+        count = len(changes)
+        normal[:count, :count] += derivatives.T @ derivatives
+        gradient[:count] -= derivatives.T @ said
+    return normal, gradient, changes
+
+
 def _refine(
-    model: Model, landmarks: _Landmarks, centre: Floats, linear: Floats, middle: Floats
+    model: Model, landmarks: _Landmarks, centre: Floats, base: Floats, middle: Floats
 ) -> _Solution:
     """Go from a first guess to the maximum-likelihood map by damped Gauss-Newton steps."""
     arms = landmarks.moving - centre
     rows = model.d_out
-
-    def judge(linear: Floats, middle: Floats) -> tuple[float, Floats, Floats]:
-        residuals = landmarks.fixed - (arms @ linear.T + middle)
-        precision = np.linalg.inv(landmarks.residual_covariance(linear))
-        weighted = np.einsum("nij,nj->ni", precision, residuals)
-        return float((residuals * weighted).sum()), weighted, precision
-
-    def information(
-        linear: Floats, weighted: Floats, precision: Floats
-    ) -> tuple[Floats, Floats, Floats]:
-        changes = model.changes(linear)
-        corrected = arms
-        if landmarks.moving_covariance is not None:
-            back = np.einsum("nij,kj->nik", landmarks.moving_covariance, linear)
-            corrected = arms + np.einsum("nik,nk->ni", back, weighted)
-        turned = np.einsum("kij,nj->nik", changes, corrected)
-        shifts = np.broadcast_to(np.eye(rows), (len(arms), rows, rows))
-        jacobian = np.concatenate([turned, shifts], axis=2)
-        normal = np.einsum("nip,nij,njq->pq", jacobian, precision, jacobian)
-        return normal, np.einsum("nip,ni->p", jacobian, weighted), changes
-
-    cost, weighted, precision = judge(linear, middle)
+    best = _try(model, landmarks, arms, model.start(base), middle)
+    enough = 0.0 if landmarks.fixed_covariance is None else 1e-8  # squared, in sd
     for _ in range(_STEPS):
-        normal, gradient, _ = information(linear, weighted, precision)
+        normal, gradient, _ = _normal(model, landmarks, arms, best)
         step = _solve(normal, gradient, model)
         if not model.free and len(step) > rows:  # a turn or a scaling is linear only so far
             step = step * min(1.0, 0.5 / max(np.abs(step[:-rows]).max(), 1e-300))
         for _halving in range(20):
-            trial = model.step(linear, step[:-rows]), middle + step[-rows:]
-            trial_cost, trial_weighted, trial_precision = judge(*trial)
-            if trial_cost <= cost * (1 + 1e-12) + 1e-30:
+            state = model.step(best.state, step[:-rows])
+            trial = _try(model, landmarks, arms, state, best.middle + step[-rows:])
+            if trial.cost <= best.cost * (1 + 1e-12) + 1e-30:
                 break
             step = step / 2
         else:
             break
-        settled = float(step @ normal @ step) <= 1e-14 * max(cost, 1e-12)
-        (linear, middle), cost = trial, trial_cost
-        weighted, precision = trial_weighted, trial_precision
+        settled = float(step @ normal @ step) <= enough + 1e-14 * max(best.cost, 1e-12)
+        best = trial
         if settled:
             break
-    normal, _, changes = information(linear, weighted, precision)
+    normal, _, changes = _normal(model, landmarks, arms, best)
     dof = rows * len(arms) - model.parameters
     covariance = _entry_covariance(_solve(normal, np.eye(len(normal)), model), changes, rows)
     if landmarks.fixed_covariance is None:
-        covariance = covariance * (cost / dof if dof > 0 else np.nan)
-    matrix = Affine.from_parts(linear, middle - linear @ centre).matrix
-    return _Solution(matrix, centre, covariance, cost, dof)
+        covariance = covariance * (best.cost / dof if dof > 0 else np.nan)
+    matrix = Affine.from_parts(best.linear, best.middle - best.linear @ centre).matrix
+    return _Solution(matrix, centre, covariance, best.cost, dof)
 
 
 def _solve(normal: Floats, right: Floats, model: Model) -> Floats:
@@ -453,6 +500,7 @@ def _finish(
         inliers=inliers,
         moving_covariance=landmarks.moving_covariance,
         fixed_covariance=landmarks.fixed_covariance,
+        prior=model.prior,
         alternatives=alternatives,
         notes=notes,
     )

@@ -1,7 +1,7 @@
 """The model classes a fit may choose from: what each leaves free, and where it starts.
 
 A state is (A, t): the linear part and the image of the landmarks' centre. Each model spans the
-changes of A it allows by a few generators; a step is applied by an exponential, so a rigid map
+changes of A it allows by a few generators; a turn is applied as a rotation, so a rigid map
 stays rigid to round-off.
 """
 
@@ -23,6 +23,46 @@ _FLAT = 1e-6
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """What is known of a map before any landmark: how far instruments may differ.
+
+    Parameters
+    ----------
+    scale, scale_sd : float
+        Expected scale and its relative standard deviation.
+    shear_sd : float
+        Of the shear and of the difference between the in-plane scales, relative.
+    axial_sd : float
+        Of the axial scale against the in-plane one, relative (refraction, focus drive).
+    tilt_sd : float or None
+        Of the angle between the viewing directions about either in-plane axis, degrees; None
+        where nothing is known of it.
+    """
+
+    scale: float = 1.0
+    scale_sd: float = 0.02
+    shear_sd: float = 0.01
+    axial_sd: float = 0.1
+    tilt_sd: float | None = None
+
+    def __post_init__(self) -> None:
+        deviations = (self.scale_sd, self.shear_sd, self.axial_sd, self.tilt_sd or 1.0)
+        if not all(0 < value < float("inf") for value in (self.scale, *deviations)):
+            raise PointsError(
+                f"The calibration prior {self} cannot be used; its scale and standard deviations "
+                "are finite and above 0."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A map's linear part under way: a turned and scaled base, and the strains upon it."""
+
+    base: Floats
+    strains: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Model:
     """A class of maps from `d_in` to `d_out` axes.
 
@@ -32,6 +72,8 @@ class Model:
         Whether A may rotate, scale as a whole, or change entry by entry.
     rank, fixed_rank : int
         Axes the moving and the fixed landmarks must span.
+    prior : Calibration or None
+        With it an affine map is a similarity (or scaled orthographic) one with small strains.
     """
 
     name: str
@@ -42,10 +84,11 @@ class Model:
     free: bool
     rank: int
     fixed_rank: int
+    prior: Calibration | None = None
 
     @property
     def parameters(self) -> int:
-        """Number of free parameters."""
+        """Number of free parameters; strains under a prior are not."""
         if self.free:
             return self.d_out * (self.d_in + 1)
         turns = self.d_in * (self.d_in - 1) // 2 if self.turns else 0
@@ -54,36 +97,109 @@ class Model:
     @property
     def least(self) -> int:
         """Fewest landmarks that can determine the model."""
+        if self.prior is not None:
+            return self.rank + 1
         return max(-(-self.parameters // self.d_out), self.rank + 1)
 
-    def changes(self, linear: Floats) -> Floats:
-        """Give the generators: (p - d_out, d_out, d_in) changes of A at the present A."""
+    def start(self, base: Floats) -> State:
+        """Give the state of a first guess of A."""
+        return State(base, np.zeros(0 if self.prior is None else len(_STRAINS[self.d_in])))
+
+    def linear(self, state: State) -> Floats:
+        """Give A."""
+        return state.base @ self._strained(state)
+
+    def changes(self, state: State) -> Floats:
+        """Give the generators: (k, d_out, d_in) changes of A at the present state."""
         if self.free:
-            return np.eye(linear.size).reshape(-1, *linear.shape)
-        found = [linear @ turn for turn in _turns(self.d_in)] if self.turns else []
+            return np.eye(state.base.size).reshape(-1, *state.base.shape)
+        strained = self._strained(state)
+        found = [state.base @ turn @ strained for turn in _turns(self.d_in)] if self.turns else []
         if self.scales:
-            found.append(linear)
-        return np.array(found).reshape(-1, *linear.shape)
+            found.append(state.base @ strained)
+        if self.prior is not None:
+            found.extend(state.base @ strain for strain in _STRAINS[self.d_in])
+        return np.array(found).reshape(-1, *state.base.shape)
 
-    def step(self, linear: Floats, amounts: Floats) -> Floats:
-        """Take A along its generators by `amounts`."""
+    def step(self, state: State, amounts: Floats) -> State:
+        """Go along the generators by `amounts`."""
+        base = state.base
         if self.free:
-            return linear + amounts.reshape(linear.shape)
+            return State(base + amounts.reshape(base.shape), state.strains)
+        used = 0
         if self.turns:
-            from scipy.linalg import expm
-
             turns = _turns(self.d_in)
-            linear = linear @ expm(np.tensordot(amounts[: len(turns)], turns, 1))
-        return linear * np.exp(amounts[-1]) if self.scales else linear
+            used = len(turns)
+            half, one = np.tensordot(amounts[:used], turns, 1) / 2, np.eye(self.d_in)
+            base = base @ np.linalg.solve(one - half, one + half)  # Cayley: a pure rotation
+        if self.scales:
+            base = base * np.exp(amounts[used])
+            used += 1
+        return State(base, state.strains + amounts[used:])
+
+    def before(self, state: State, changes: Floats) -> tuple[Floats, Floats]:
+        """Give what the prior says: residuals (m,) in sd, and their derivatives (m, k)."""
+        prior, count = self.prior, len(changes)
+        if prior is None:
+            return np.zeros(0), np.zeros((0, count))
+        scale = float(np.sqrt((state.base**2).sum() / self.d_out))
+        spreads = self._spreads(prior)
+        residuals = [np.log(scale / prior.scale) / prior.scale_sd, *(state.strains / spreads)]
+        derivatives = np.zeros((1 + len(spreads), count))
+        first = count - len(spreads)
+        derivatives[0, first - 1] = 1 / prior.scale_sd
+        derivatives[1:, first:] = np.diag(1 / spreads)
+        if prior.tilt_sd is None or self.d_in == 2:
+            return np.array(residuals), derivatives
+        lean = scale * np.tan(np.deg2rad(prior.tilt_sd))
+        tilts = self.linear(state)[-2:, 0] / lean
+        return (
+            np.array([*residuals, *tilts]),
+            np.vstack([derivatives, changes[:, -2:, 0].T / lean]),
+        )
+
+    def _strained(self, state: State) -> Floats:
+        found: Floats = np.eye(self.d_in)
+        if self.prior is not None:
+            found = found + np.tensordot(state.strains, _STRAINS[self.d_in], 1)
+        return found
+
+    def _spreads(self, prior: Calibration) -> Floats:
+        found = np.full(len(_STRAINS[self.d_in]), prior.shear_sd)
+        if self.d_in == 3:
+            found[2] = prior.axial_sd
+        return found
 
 
-def choose(name: str, d_in: int, d_out: int) -> Model:
+def _strain(ndim: int, entries: dict[tuple[int, int], float]) -> Floats:
+    found = np.zeros((ndim, ndim))
+    for (row, column), value in entries.items():
+        found[row, column] = found[column, row] = value
+    return found
+
+
+# In-plane anisotropy and shear; in 3D also axial stretch and the two shears along z.
+_STRAINS = {
+    2: np.array([_strain(2, {(0, 0): 0.5, (1, 1): -0.5}), _strain(2, {(0, 1): 0.5})]),
+    3: np.array(
+        [
+            _strain(3, {(1, 1): 0.5, (2, 2): -0.5}),
+            _strain(3, {(1, 2): 0.5}),
+            _strain(3, {(0, 0): 1.0}),
+            _strain(3, {(0, 1): 0.5}),
+            _strain(3, {(0, 2): 0.5}),
+        ]
+    ),
+}
+
+
+def choose(name: str, d_in: int, d_out: int, prior: Calibration | None = None) -> Model:
     """Give the model of that name between frames of `d_in` and `d_out` axes.
 
     Raises
     ------
     PointsError
-        Where the name is unknown or the axes do not go with it.
+        Where the name is unknown, or the axes or the prior do not go with it.
     """
     if name not in MODELS:
         raise PointsError(f"{name!r} is no model; choose one of {', '.join(MODELS)}.")
@@ -98,16 +214,21 @@ def choose(name: str, d_in: int, d_out: int) -> Model:
             f"Moving landmarks have {d_in} axes and fixed ones {d_out}; use the model "
             "'projection' (3D moving, 2D fixed) or give both the same axes."
         )
+    if prior is not None and name != "affine":
+        raise PointsError(f"A calibration prior goes with the model 'affine', not {name!r}.")
     rank = {"translation": 0, "affine": d_in, "projection": 2}.get(name, d_in - 1)
+    if prior is not None:
+        rank = 1 if d_in == 2 or (flattening and prior.tilt_sd is not None) else 2
     return Model(
         name=name,
         d_in=d_in,
         d_out=d_out,
-        turns=name in ("rigid", "similarity", "projection"),
-        scales=name in ("similarity", "projection"),
-        free=name == "affine",
+        turns=name in ("rigid", "similarity", "projection") or prior is not None,
+        scales=name in ("similarity", "projection") or prior is not None,
+        free=name == "affine" and prior is None,
         rank=rank,
         fixed_rank=rank if name in ("translation", "rigid", "similarity") else 1,
+        prior=prior,
     )
 
 
@@ -152,20 +273,31 @@ def span(points: Floats) -> int:
 
 def starts(model: Model, moving: Floats, fixed: Floats, weights: Floats) -> list[Floats]:
     """Give closed-form first guesses of A from centred landmarks and scalar weights (n,)."""
-    if model.name == "translation":
+    if not model.turns and not model.free:
         return [np.eye(model.d_in)]
     cross = (fixed * weights[:, np.newaxis]).T @ moving
     spread = (moving * weights[:, np.newaxis]).T @ moving
-    if model.name == "affine":
+    if model.free:
         return [np.linalg.solve(spread, cross.T).T]
-    if model.name == "projection":
-        return _projections(spread, cross)
-    # Umeyama 1991, IEEE PAMI 13:376, without its reflections
+    if model.d_in == model.d_out:
+        return [_similar(cross, spread, model.scales)]
+    found = _projections(spread, cross)
+    if model.prior is not None and model.prior.tilt_sd is not None:
+        top = _similar(cross[:, 1:], spread[1:, 1:], scales=True)
+        found.append(np.column_stack([np.zeros(2), top]))
+    return found
+
+
+def _similar(cross: Floats, spread: Floats, scales: bool) -> Floats:
+    """Give the best turned and scaled map, never a mirrored one.
+
+    Umeyama 1991, IEEE PAMI 13:376.
+    """
     left, values, right = np.linalg.svd(cross)
-    signs = np.ones(model.d_in)
+    signs = np.ones(len(values))
     signs[-1] = np.sign(np.linalg.det(left) * np.linalg.det(right))
-    scale = (values * signs).sum() / np.trace(spread) if model.scales else 1.0
-    return [max(scale, 1e-12) * (left * signs) @ right]
+    scale = (values * signs).sum() / np.trace(spread) if scales else 1.0
+    return np.asarray(max(scale, 1e-12) * (left * signs) @ right)
 
 
 def _projections(spread: Floats, cross: Floats) -> list[Floats]:
@@ -176,6 +308,8 @@ def _projections(spread: Floats, cross: Floats) -> list[Floats]:
     L Lᵀ and c is known up to its sign: the two mirror solutions.
     """
     values, vectors = np.linalg.eigh(spread)
+    if values[1] <= _FLAT**2 * values[2]:  # a line has no plane
+        return []
     plane, normal = vectors[:, 1:], vectors[:, 0]
     along = cross @ plane / values[1:]
     squares, axes = np.linalg.eigh(along @ along.T)
