@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from napari_clxem.errors import SessionError
 from napari_clxem.session import Dataset, FileRef, Session, Store, edits, files, load, save
@@ -106,6 +108,18 @@ def test_files_beyond_a_linked_folder_are_found(tmp_path):
         assert store.resolve(store.session.datasets[0].file).read_bytes() == b"image"
 
 
+@pytest.mark.parametrize("name", ["C:/data/a.tif", "//server/share/a.tif"])
+def test_a_path_of_another_kind_of_computer_is_kept(tmp_path, name):
+    store = Store(Session(datasets=(Dataset(file=FileRef(path=name)),)))
+    (tmp_path / "sub").mkdir()
+    for path in (tmp_path / "grid.clxem.json", tmp_path / "sub" / "grid.clxem.json"):
+        store.save(path)
+    if sys.platform != "win32" and name.startswith("C:"):
+        assert load(path).datasets[0].file.path == name
+    with pytest.raises(SessionError, match=r"a\.tif is not in .*; relink"):
+        store.resolve(load(path).datasets[0].file)
+
+
 def test_the_previous_file_is_kept_as_backup(path):
     first = Session(name="first")
     save(first, path)
@@ -178,11 +192,13 @@ def test_a_file_that_does_not_fit_is_refused_with_the_place(path, rich, what):
     sentence(path)
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize(
+    "number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400, "-" + "9" * 5000]
+)
 def test_numbers_that_are_not_finite_are_refused(path, rich, number):
     save(rich, path)
     path.write_text(path.read_text("utf-8").replace("-120.25", number), "utf-8")
-    assert f"holds the number {number}" in sentence(path)
+    assert f"holds the number {number[:20]}" in sentence(path)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +231,66 @@ def test_a_truncated_file_is_refused_wherever_it_ends(path, rich):
     for end in range(0, len(whole) - 2, 37):
         path.write_bytes(whole[:end])
         sentence(path)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+def nodes(plain, where=()):
+    """List the places of all values in a JSON document."""
+    yield where
+    if isinstance(plain, dict | list):
+        items = plain.items() if isinstance(plain, dict) else enumerate(plain)
+        for name, item in items:
+            yield from nodes(item, (*where, name))
+
+
+def exchanged(plain, where, value):
+    if not where:
+        return value
+    copy = dict(plain) if isinstance(plain, dict) else list(plain)
+    copy[where[0]] = exchanged(copy[where[0]], where[1:], value)
+    return copy
+
+
+def opens_or_is_refused(path):
+    """Load; what opens can be saved and opens again, and nothing but a SessionError is raised."""
+    try:
+        session = load(path)
+    except SessionError as error:
+        refusal = str(error)
+    else:
+        save(session, path)
+        refusal = ""
+        assert load(path) == session
+    assert "\n" not in refusal
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_any_value_anywhere_opens_or_is_refused(path, rich, data):
+    save(rich, path)
+    found = json.loads(path.read_text("utf-8"))
+    where = data.draw(st.sampled_from(list(nodes(found))))
+    path.write_text(json.dumps(exchanged(found, where, data.draw(JSON))), "utf-8")
+    opens_or_is_refused(path)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_any_damaged_byte_opens_or_is_refused(path, rich, data):
+    save(rich, path)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    opens_or_is_refused(path)
 
 
 def test_a_field_stated_twice_is_refused(path, rich):
@@ -306,6 +382,31 @@ def test_the_previous_file_is_whole_after_a_failure(path, rich, monkeypatch, fau
     assert path.read_bytes() == before
     assert [one.name for one in path.parent.iterdir()] == [path.name]
     assert load(path) == rich
+
+
+class HeldError(PermissionError):
+    """What Windows says of a file that another program has open."""
+
+    winerror = 32
+
+
+def test_a_file_that_is_held_for_a_moment_is_waited_for(path, rich, monkeypatch):
+    save(rich, path)
+    real, refusals = os.replace, [HeldError(), HeldError()]
+
+    def held(*args):
+        if refusals:
+            raise refusals.pop()
+        real(*args)
+
+    monkeypatch.setattr(os, "replace", held)
+    save(edits.rename(rich, "new"), path)
+    assert load(path).name == "new"
+    monkeypatch.setattr("napari_clxem.session.disk._PAUSES_S", (0.0,))
+    refusals.extend(HeldError(errno.EACCES, "held") for _ in range(9))
+    with pytest.raises(SessionError, match=r"may not write there.*untouched"):
+        save(edits.rename(rich, "newer"), path)
+    assert load(path).name == "new"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")

@@ -17,6 +17,7 @@ from napari_clxem.errors import SessionError
 
 # Nobody takes an hour to write a session.
 _ABANDONED_S = 3600.0
+_PAUSES_S = (0.02, 0.1, 0.4)
 
 _UNREADABLE = {
     errno.ENOENT: "it is not there; check the name",
@@ -85,13 +86,31 @@ def replace_file(
                 _keep(target, backup)
         if before is not None:
             before()
-        temporary.replace(target)
+        put_in_place(temporary, target)
         _sync_folder(target.parent)
     except OSError as error:
         kept = "; the previous file is untouched" if target.is_file() else ""
         raise SessionError(f"{path} could not be saved: {why_unwritten(error)}{kept}.") from error
     finally:
         _remove(temporary)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a file to `path`, in place of the one there.
+
+    On Windows a virus scanner or a cloud client may hold a new file for a moment: then it is
+    tried again.
+    """
+    for pause in _PAUSES_S:
+        try:
+            temporary.replace(path)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in (5, 32):
+                raise
+            time.sleep(pause)
+        else:
+            return
+    temporary.replace(path)
 
 
 def _remove(temporary: Path) -> None:
@@ -119,7 +138,7 @@ def _keep(path: Path, backup: Path) -> None:
             os.link(path, temporary)
         except OSError:  # a file system without hard links
             shutil.copyfile(path, temporary)
-        temporary.replace(backup)
+        put_in_place(temporary, backup)
     finally:
         _remove(temporary)
 

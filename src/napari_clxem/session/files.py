@@ -22,6 +22,7 @@ FORMAT = "napari-clxem session"
 SUFFIX = ".clxem.json"
 # A session of 100 sites is 2 MB; beyond this it is not one, or not one we could hold.
 LARGEST_BYTES = 256 * 2**20
+_DIGITS = 18
 UNITS: Mapping[str, str] = MappingProxyType({"length": "um", "angle": "deg", "dose": "MGy"})
 AXES = ("z", "y", "x")
 
@@ -112,6 +113,7 @@ def _values(data: bytes) -> Plain:
             data.decode("utf-8-sig"),
             parse_constant=_refuse_number,
             parse_float=_finite,
+            parse_int=_integer,
             object_pairs_hook=_unique,
         )
     except UnicodeDecodeError as error:
@@ -130,8 +132,12 @@ def _finite(text: str) -> float:
     return value if math.isfinite(value) else _refuse_number(text)
 
 
+def _integer(text: str) -> int:
+    return int(text) if len(text) <= _DIGITS else _refuse_number(text)
+
+
 def _refuse_number(text: str) -> NoReturn:
-    raise SessionError(f"it holds the number {text[:20]}; a session has finite numbers only.")
+    raise SessionError(f"it holds the number {text[:20]}; no number of a session is like that.")
 
 
 def _unique(pairs: list[tuple[str, Plain]]) -> dict[str, Plain]:

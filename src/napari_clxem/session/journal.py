@@ -22,7 +22,7 @@ from typing import Any
 from napari_clxem.errors import SessionError
 from napari_clxem.session.changes import Changes, apply, diff
 from napari_clxem.session.codec import decode, encode
-from napari_clxem.session.disk import temporary_name, why_unread
+from napari_clxem.session.disk import put_in_place, temporary_name, why_unread
 from napari_clxem.session.model import Session
 
 VERSION = 1
@@ -104,7 +104,7 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(text)
             self._close()
-            temporary.replace(self.path)
+            put_in_place(temporary, self.path)
         finally:
             temporary.unlink(missing_ok=True)
         self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
@@ -159,12 +159,6 @@ class Written:
     head: Record
     records: tuple[Record, ...]
     damaged: bool
-
-    @property
-    def path(self) -> Path | None:
-        """The session file it was written for."""
-        path = self.head.get("path")
-        return Path(path) if isinstance(path, str) else None
 
 
 def read_journal(path: Path) -> Written | None:

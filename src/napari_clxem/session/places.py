@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from napari_clxem.errors import SessionError
 from napari_clxem.session.model import FileRef, Session
@@ -19,15 +19,14 @@ def located(file: FileRef) -> Path:
     SessionError
         For a relative path in a session that has no file yet.
     """
-    path = Path(file.path)
-    if path.is_absolute():
-        return path
+    if _is_whole(file.path):
+        return Path(file.path)
     if not file.folder:
         raise SessionError(
             f"{file.path!r} is a relative path and the session has no file yet; "
             "save the session, or give the whole path."
         )
-    return Path(os.path.normpath(Path(file.folder).resolve() / path))
+    return Path(os.path.normpath(Path(file.folder).resolve() / file.path))
 
 
 def found_file(file: FileRef, folder: Path | None = None) -> Path:
@@ -88,11 +87,14 @@ def detached_file(file: FileRef) -> FileRef:
 
 def anchored_file(file: FileRef, folder: Path) -> FileRef:
     """Give `file` with its path relative to `folder`, where that is possible."""
-    if file.folder == str(folder):
-        return file
-    if not Path(file.path).is_absolute() and not file.folder:
-        return replace(file, path=_posix(file.path), folder=str(folder))
-    return replace(file, path=relative(located(file), folder), folder=str(folder))
+    if Path(file.path).is_absolute() or (file.folder and not _is_whole(file.path)):
+        if file.folder == str(folder) and not _is_whole(file.path):
+            return file
+        path = relative(located(file), folder)
+    else:  # relative to a folder not known before, or absolute on another kind of computer
+        path = file.path if _is_whole(file.path) else PurePath(file.path).as_posix()
+    anchored = replace(file, path=path, folder=str(folder))
+    return file if (anchored.path, anchored.folder) == (file.path, file.folder) else anchored
 
 
 def relative(path: Path, folder: Path) -> str:
@@ -107,5 +109,6 @@ def relative(path: Path, folder: Path) -> str:
         return path.as_posix()
 
 
-def _posix(path: str) -> str:
-    return PurePosixPath(Path(path)).as_posix()
+def _is_whole(path: str) -> bool:
+    """Whether a path is absolute, here or on another kind of computer."""
+    return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()

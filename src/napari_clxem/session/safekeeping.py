@@ -112,7 +112,7 @@ class Safekeeping:
             sweep(journal)
         left = [*beside, *(one for one in journals_apart(path) if owner_of(one) is None)]
         going_on = [one for one in left if self._leads_to(one, state)]
-        for journal in beside:
+        for journal in left:
             if journal not in going_on:
                 self._put_aside(journal)
         if going_on or diff(self._base.session, state):

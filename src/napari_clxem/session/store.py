@@ -231,7 +231,7 @@ class Store:
         place = self._base.path if path is None else whole_path(path)
         if place is None:
             raise SessionError("The session has no file yet; give a name to save it under.")
-        if not overwrite and place == self._base.path:
+        if not overwrite and self._is_own(place):
             self._need_unchanged(place)
         data = content(self._session, place)
         base = Base(self._session, fingerprint(data), place)
@@ -293,6 +293,9 @@ class Store:
         self._base = replace(base, session=self._session)
         if self._session is not old:
             self.changed.emit(self._session, old)
+
+    def _is_own(self, path: Path) -> bool:
+        return self._base.path is not None and path.resolve() == self._base.path.resolve()
 
     def _need_open(self) -> None:
         if self._closed:
