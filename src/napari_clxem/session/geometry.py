@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from napari_clxem.errors import ClxemError, NoPathError, SessionError
-from napari_clxem.frames import Fit, FrameGraph, UncertainAffine, fit
+from napari_clxem.frames import Calibration, Fit, FrameGraph, UncertainAffine, fit
 from napari_clxem.frames.affine import Floats
 from napari_clxem.frames.uncertainty import region_threshold
 from napari_clxem.session.model import (
@@ -39,7 +39,7 @@ def solve(link: Link) -> UncertainAffine:
         Where the landmarks do not determine the model, or the link carries no estimate.
     """
     if link.kind == "landmarks":
-        return _fitted(link.landmarks, link.model, link.robust)
+        return _fitted(link.landmarks, link.model, link.robust, link.prior)
     if link.estimate is None:
         raise SessionError(
             f"The {link.kind} link from {link.moving!r} to {link.fixed!r} has no transform; "
@@ -58,7 +58,9 @@ def complete(landmarks: tuple[Landmark, ...]) -> tuple[Landmark, ...]:
 
 
 @lru_cache(maxsize=512)
-def _fitted(landmarks: tuple[Landmark, ...], model: str, robust: bool) -> Fit:
+def _fitted(
+    landmarks: tuple[Landmark, ...], model: str, robust: bool, prior: Calibration | None
+) -> Fit:
     used = complete(landmarks)
     if not used:
         raise SessionError("The link has no complete landmark yet; pick one in both frames.")
@@ -66,7 +68,7 @@ def _fitted(landmarks: tuple[Landmark, ...], model: str, robust: bool) -> Fit:
     fixed = np.array([mark.fixed for mark in used])
     weighted = all(mark.moving_sigma or mark.fixed_sigma for mark in used)
     if not weighted:
-        return fit(moving, fixed, model=model, robust=robust)
+        return fit(moving, fixed, model=model, robust=robust, prior=prior)
     return fit(
         moving,
         fixed,
@@ -74,6 +76,7 @@ def _fitted(landmarks: tuple[Landmark, ...], model: str, robust: bool) -> Fit:
         moving_sigma=_sigmas([mark.moving_sigma for mark in used], moving.shape[1]),
         fixed_sigma=_sigmas([mark.fixed_sigma for mark in used], fixed.shape[1]),
         robust=robust,
+        prior=prior,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from uuid import uuid4
 
 from napari_clxem.dose import Exposure
+from napari_clxem.frames import Calibration
 from napari_clxem.io.image import Channel, Orientation, StagePosition
 
 SCHEMA = 1
@@ -144,6 +145,7 @@ class Link:
     A link of kind ``"landmarks"`` is the fit of `model` through its landmarks, computed when
     needed; the other kinds carry their `estimate`. `tilt_sd` is, for a planar link, the sd of
     the angle between the two viewing directions, degrees: by it, points of unknown height move.
+    `prior` is what the calibration says of an affine map before any landmark.
     """
 
     id: str = field(default_factory=new_id)
@@ -153,6 +155,7 @@ class Link:
     model: str = "affine"
     robust: bool = False
     tilt_sd: float = 0.0
+    prior: Calibration | None = None
     landmarks: tuple[Landmark, ...] = ()
     estimate: Estimate | None = None
     note: str = ""

@@ -1,0 +1,214 @@
+"""Links by what two images show of one thing, where beads are too few.
+
+The images have one kind of contrast and known pixel sizes and lie nearly as declared: a search
+over small rotations finds the place, then the parts of the image vote, each by its own sub-pixel
+shift. How well these agree is the error of the link, measured rather than assumed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_clxem.errors import NoMatch, PointsError
+from napari_clxem.frames import Affine, Calibration, Fit, UncertainAffine, fit
+from napari_clxem.frames.affine import Floats
+from napari_clxem.shifts import block_shifts, find_shift
+
+_ROUNDS = 4
+_BLOCKS = 4
+_LEAST_SCORE = 0.3
+_LEAST_LEAD = 1.15  # the best place must beat the next one by this factor
+
+
+def align(
+    moving: ArrayLike,
+    moving_spacing: tuple[float, float],
+    fixed: ArrayLike,
+    fixed_spacing: tuple[float, float],
+    start: UncertainAffine,
+    *,
+    turn: float = 3.0,
+    prior: Calibration | None = None,
+) -> Fit:
+    """Find how a moving image lies in a fixed one of the same contrast.
+
+    Parameters
+    ----------
+    moving, fixed : (ny, nx) array_like
+        Images; NaN pixels take no part.
+    moving_spacing, fixed_spacing : tuple of float
+        Pixel sizes (y, x), µm.
+    start : UncertainAffine
+        Planar map from moving to fixed µm, as declared; its predicted error bounds the search
+        (three standard deviations).
+    turn : float
+        Largest rotation off `start` that is tried, degrees.
+    prior : Calibration, optional
+        What is known of scale and shear; by default 1 % and 0.3 %.
+
+    Returns
+    -------
+    Fit
+        Affine, moving to fixed, µm; its landmarks are the middles of the blocks.
+
+    Raises
+    ------
+    NoMatch
+        Where no place stands out, or the parts of the image do not agree on one.
+    PointsError
+        Where an image is not usable.
+    """
+    one, other = _image(moving, "moving"), _image(fixed, "fixed")
+    prior = prior or Calibration(scale_sd=0.01, shear_sd=0.003)
+    pixel = max(*moving_spacing, *fixed_spacing)
+    found = _coarse(one, moving_spacing, other, fixed_spacing, start, turn, pixel)
+    last: Fit | None = None
+    for reach in (6.0, 4.0, 3.0, 3.0)[:_ROUNDS]:
+        last = _agree(one, moving_spacing, other, fixed_spacing, found, prior, reach)
+        found = Affine(last.affine)
+    if last is None:
+        raise NoMatch("The images were not compared; this is a fault of the program.")
+    return last
+
+
+def _image(image: ArrayLike, name: str) -> Floats:
+    array = np.asarray(image, dtype=float)
+    if array.ndim != 2 or min(array.shape) < 16:
+        raise PointsError(
+            f"The {name} image has shape {array.shape}; give a 2D one of at least 16 x 16 pixels."
+        )
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def _coarse(
+    moving: Floats,
+    moving_spacing: tuple[float, float],
+    fixed: Floats,
+    fixed_spacing: tuple[float, float],
+    start: UncertainAffine,
+    turn: float,
+    pixel: float,
+) -> Affine:
+    """Try small rotations about the image's middle, each at all shifts `start` allows."""
+    middle = (np.array(moving.shape) - 1) / 2 * moving_spacing
+    spread = np.sqrt(np.linalg.eigvalsh(start.predict_error(middle)[0])[-1])
+    reach = 3.0 * float(spread) / pixel + 2.0
+    best: tuple[float, float, Affine] | None = None
+    for angle in np.arange(-turn, turn + 0.25, 0.5):
+        rotation = Affine.planar(angle).linear
+        about = Affine.from_parts(rotation, middle - rotation @ middle)
+        trial = Affine(start.affine) @ about
+        # the moving image, drawn in pixels of the fixed frame about its own place there
+        origin, shape = _outline(trial, moving.shape, moving_spacing, pixel)
+        drawn = _draw(moving, moving_spacing, trial.inverted(), origin, shape, pixel)
+        margin = int(np.ceil(reach)) + 1
+        around = _draw(
+            fixed,
+            fixed_spacing,
+            Affine.identity(2),
+            origin - margin * pixel,
+            (shape[0] + 2 * margin, shape[1] + 2 * margin),
+            pixel,
+        )
+        if not np.isfinite(around).any():
+            continue
+        shift = find_shift(around, drawn, (margin, margin), reach)
+        if shift is None:
+            continue
+        moved = (np.array(shift.shift) - margin) * pixel
+        place = Affine.from_parts(np.eye(2), moved) @ trial
+        if best is None or shift.score > best[0]:
+            best = shift.score, shift.rival, place
+    if best is None:
+        raise NoMatch(
+            "The images do not overlap where they were declared to; check the stage positions."
+        )
+    score, rival, place = best
+    if score < _LEAST_SCORE or score < _LEAST_LEAD * rival:
+        raise NoMatch(
+            f"No place of the moving image stands out (best correlation {score:.2f}, next "
+            f"{rival:.2f}); link the frames by landmarks."
+        )
+    return place
+
+
+def _agree(
+    moving: Floats,
+    moving_spacing: tuple[float, float],
+    fixed: Floats,
+    fixed_spacing: tuple[float, float],
+    found: Affine,
+    prior: Calibration,
+    reach: float,
+) -> Fit:
+    """Let the blocks of the moving image vote on what is still missing from `found`."""
+    pixel = max(moving_spacing)
+    shape = tuple(
+        int(np.floor((n - 1) * s / pixel)) + 1
+        for n, s in zip(moving.shape, moving_spacing, strict=True)
+    )
+    own = _draw(moving, moving_spacing, Affine.identity(2), np.zeros(2), shape, pixel)
+    there = _draw(fixed, fixed_spacing, found, np.zeros(2), shape, pixel)
+    votes = block_shifts(there, own, _BLOCKS, reach)
+    good = votes.scores > _LEAST_SCORE
+    if good.sum() < 5:
+        raise NoMatch(
+            f"Only {int(good.sum())} of {_BLOCKS**2} parts of the moving image find their place in "
+            "the fixed one; link the frames by landmarks."
+        )
+    points = votes.centres[good] * pixel
+    places = found.transform(points + votes.shifts[good] * pixel)
+    rough = fit(points, places, "similarity", robust=True)
+    if rough.inliers.sum() < max(5, 0.5 * len(points)):
+        raise NoMatch(
+            "The parts of the moving image do not agree on one place; link the frames by landmarks."
+        )
+    # each axis of a residual has this sd, by the scatter of the blocks themselves
+    squares = (rough.residuals[rough.inliers] ** 2).sum()
+    sigma = max(float(np.sqrt(squares / rough.dof)), 0.02 * pixel)
+    kept = rough.inliers
+    return fit(points[kept], places[kept], "affine", fixed_sigma=sigma, prior=prior)
+
+
+def _outline(
+    place: Affine, shape: tuple[int, ...], spacing: tuple[float, float], pixel: float
+) -> tuple[Floats, tuple[int, int]]:
+    """Give corner (y, x) µm and shape in pixels of the box around a placed image."""
+    high = (np.array(shape) - 1) * spacing
+    corners = place.transform([[0, 0], [0, high[1]], [high[0], 0], [high[0], high[1]]])
+    low = corners.min(axis=0)
+    size = np.ceil((corners.max(axis=0) - low) / pixel).astype(int) + 1
+    return low, (int(size[0]), int(size[1]))
+
+
+def _draw(
+    image: Floats,
+    spacing: tuple[float, float],
+    to_image: Affine,
+    origin: Floats,
+    shape: tuple[int, ...],
+    pixel: float,
+) -> Floats:
+    """Sample an image on a grid of `pixel` from `origin`; NaN beyond its edge.
+
+    Finer images are smoothed to the grid first, so that both sides have one resolution.
+    """
+    from scipy import ndimage
+
+    step = to_image.linear * pixel / np.array(spacing)[:, np.newaxis]
+    offset = to_image.transform(origin)[0] / np.array(spacing)
+    valid = np.isfinite(image)
+    filled = np.where(valid, image, np.nanmean(image))
+    ratio = pixel / np.array(spacing)
+    blur = 0.5 * np.sqrt(np.maximum(ratio**2 - 1.0, 0.0))
+    if blur.max() > 0:
+        filled = ndimage.gaussian_filter(filled, blur)
+    options: dict[str, Any] = {"output_shape": shape, "offset": offset}
+    drawn = ndimage.affine_transform(filled, step, order=3, mode="nearest", **options)
+    inside = ndimage.affine_transform(
+        valid.astype(float), step, order=1, mode="constant", cval=0.0, **options
+    )
+    return np.where(inside > 0.999, drawn, np.nan)
