@@ -78,7 +78,9 @@ def test_the_small_verbs(rich):
     check(session)
     dataset = edits.get(session, Dataset, "d1")
     assert edits.get(session, Site, "s1").status == "milled"
-    assert dataset.scale == (0.2, 0.1, 0.1)
+    assert dataset.scale == (0.1, 0.2, 0.1)
+    assert dataset.shape == (2, 512, 30, 512)
+    assert dataset.stage.image_to_stage is None
     assert dataset.axial_scaling == 1.25
     assert dataset.orientation == Orientation(axes=("z", "y", "x"))
     assert edits.get(session, Link, "l2").estimate is None

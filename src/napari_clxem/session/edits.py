@@ -27,6 +27,7 @@ from napari_clxem.session.model import (
     Vector,
     key,
 )
+from napari_clxem.session.reorientation import reoriented
 
 Edit = Callable[[Session], Session]
 Side = Literal["moving", "fixed"]
@@ -150,8 +151,17 @@ def set_axial_scaling(session: Session, dataset: str, factor: float) -> Session:
 
 
 def set_orientation(session: Session, dataset: str, orientation: Orientation) -> Session:
-    """Say how the stored axes of a dataset become (z, y, x)."""
-    return amend(session, Dataset, dataset, orientation=orientation)
+    """Say how the stored axes of a dataset become (z, y, x).
+
+    Its shape and pixel size follow, and so does whatever lies in its frame: landmarks, targets
+    and stored transforms stay on the pixels they were on.
+
+    Raises
+    ------
+    SessionError
+        Where the orientation does not fit the dataset, or something cannot follow.
+    """
+    return reoriented(session, get(session, Dataset, dataset), orientation)
 
 
 def set_estimate(session: Session, link: str, estimate: Estimate | None) -> Session:
