@@ -362,6 +362,60 @@ def test_steps_that_could_not_be_written_follow_with_the_next(path, monkeypatch)
     assert recover(path) == expected
 
 
+def test_a_torn_line_that_cannot_be_cut_off_does_no_harm(path, monkeypatch):
+    store = Store(path=path)
+    store.commit(lambda s: edits.rename(s, "a"), "a")
+
+    def short(handle, data, write=journals.os.write):
+        return write(handle, data[:10])
+
+    def fail(handle, size):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journals.os, "write", short)
+        patch.setattr(journals.os, "ftruncate", fail)
+        store.commit(lambda s: edits.rename(s, "b"), "b")
+    expected = store.commit(lambda s: edits.rename(s, "c"), "c")
+    store.close()
+    assert recover(path) == expected
+
+
+def test_a_recovery_that_cannot_be_kept_leaves_the_old_journal(rich, state, monkeypatch):
+    store = Store()
+    store.commit(rich, "Import")
+    store.close()
+    (left,) = unsaved()
+
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journals.os, "replace", fail)
+        store = Store.recover(left)
+    assert any("disk is full" in notice for notice in store.notices)
+    store.close()
+    assert [one.session for one in unsaved()] == [rich]
+
+
+def test_a_session_with_a_name_but_no_file_yet_comes_back(tmp_path, rich):
+    path = tmp_path / "new.clxem.json"
+    store = Store(rich, path)
+    expected = store.commit(lambda s: edits.rename(s, "new"), "Rename")
+    store.close()
+    assert not path.exists()
+    assert recover(path) == expected
+    for _ in range(2):
+        store = Store.open(path)
+        assert store.session == expected
+        assert store.dirty
+        store.close()
+    store = Store.open(path)
+    store.save()
+    assert load(path) == expected
+    assert recover(path) is None
+
+
 def test_the_journal_is_text_that_people_can_read(path):
     steps(path, 1)
     head, line = journal_of(path).read_text("utf-8").splitlines()

@@ -103,7 +103,7 @@ class Journal:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(text)
-            self._close()
+            self.close()
             put_in_place(temporary, self.path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -122,16 +122,8 @@ class Journal:
             self._append({"saved": fingerprint, "path": str(path)})
             os.fsync(self._handle)
 
-    def remove(self) -> None:
-        """End the journal: what it holds is saved, or not wanted."""
-        self._close()
-        self.path.unlink(missing_ok=True)
-
     def close(self) -> None:
-        """Stop writing and leave the file for a later recovery."""
-        self._close()
-
-    def _close(self) -> None:
+        """Stop writing; the file stays."""
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)
@@ -144,9 +136,17 @@ class Journal:
             if written < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            os.ftruncate(self._handle, self._size)
+            self._forget_torn_line()
             raise
         self._checksum, self._size = checksum, self._size + len(line)
+
+    def _forget_torn_line(self) -> None:
+        """Cut off half a line: what follows it would not count. If need be, start anew."""
+        assert self._handle is not None
+        try:
+            os.ftruncate(self._handle, self._size)
+        except OSError:
+            self.close()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from napari_clxem.errors import SessionError
 from napari_clxem.session.changes import diff
 from napari_clxem.session.checks import check
 from napari_clxem.session.claims import owner_of
+from napari_clxem.session.files import SUFFIX as FILE_SUFFIX
 from napari_clxem.session.files import fingerprint, parse, read, whole_path
 from napari_clxem.session.journal import Base, Written, read_journal, replay
 from napari_clxem.session.model import Session
@@ -141,7 +142,8 @@ def base_at(path: Path) -> Base | None:
 def journal_beside(path: Path) -> Path:
     """Name the journal of the session file at `path`: ``grid.clxem.journal`` beside it."""
     real = path.resolve()
-    return real.with_name(real.name.removesuffix(".json") + SUFFIX)
+    stem = real.name.removesuffix(".json") if real.name.endswith(FILE_SUFFIX) else real.name
+    return real.with_name(stem + SUFFIX)
 
 
 def journal_apart(path: Path | None) -> Path:

@@ -37,6 +37,11 @@ class Safekeeping:
         The session as it is now; where it differs from the saved one, it was recovered.
     notice : callable
         Takes sentences that the user should see.
+
+    Attributes
+    ----------
+    failing : bool
+        Whether the last step could not be written down.
     """
 
     def __init__(self, base: Base, state: Session, notice: Callable[[str], None]) -> None:
@@ -45,7 +50,7 @@ class Safekeeping:
         self._file_claim: Claim | None = None
         self._journal_claim: Claim | None = None
         self._journal: Journal | None = None
-        self._failing = False
+        self.failing = False
         if base.path is not None:
             held = claim(journal_beside(base.path))
             if isinstance(held, Owner):
@@ -118,7 +123,7 @@ class Safekeeping:
         if going_on or diff(self._base.session, state):
             self._guard(lambda: self._opened().start(self._base, state, "Recover"))
         for journal in going_on:
-            if self._journal is not None and journal != self._journal.path:
+            if not self.failing and self._journal is not None and journal != self._journal.path:
                 journal.unlink(missing_ok=True)
 
     def _left(self, journal: Path) -> Recovery | None:
@@ -166,14 +171,14 @@ class Safekeeping:
     def _guard(self, write: Callable[[], None]) -> None:
         try:
             write()
-            self._failing = False
+            self.failing = False
         except OSError as error:
-            if not self._failing:
+            if not self.failing:
                 self._notice(
                     f"Steps are not being kept against a crash in {self._place()}: "
                     f"{why_unwritten(error)}."
                 )
-            self._failing = True
+            self.failing = True
 
     def _place(self) -> Path:
         beside = self._file_claim is not None and self._base.path is not None
@@ -181,10 +186,11 @@ class Safekeeping:
 
     def _end_journal(self, keep: bool) -> None:
         if self._journal is not None:
-            if keep:
-                self._journal.close()
-            else:
-                self._journal.remove()
+            self._journal.close()
+            if not keep:
+                # Where it cannot be removed, its mark says that all of it is saved.
+                with suppress(OSError):
+                    self._journal.path.unlink(missing_ok=True)
         if self._journal_claim is not None:
             self._journal_claim.release()
         self._journal = self._journal_claim = None

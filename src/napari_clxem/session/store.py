@@ -111,7 +111,8 @@ class Store:
         else:
             store = cls()
             store.commit(left.session, "Recover")
-            left.discard()
+            if store._keeping is not None and not store._keeping.failing:
+                left.discard()
         store._notice(
             f"What had not been saved was recovered (the last step: {left.label}); "
             "save the session to keep it."
@@ -135,8 +136,9 @@ class Store:
 
     @property
     def dirty(self) -> bool:
-        """Whether the document differs from what is saved."""
-        return self._session != self._base.session
+        """Whether the document differs from its file; without one, from what it started as."""
+        named_only = self._base.path is not None and not self._base.fingerprint
+        return named_only or self._session != self._base.session
 
     @property
     def can_undo(self) -> bool:
