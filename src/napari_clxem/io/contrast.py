@@ -80,8 +80,18 @@ def _sample(data: Any) -> Any:
     parts = []
     for index in np.ndindex(*(len(choice) for choice in leading)):
         place = tuple(choice[i] for choice, i in zip(leading, index, strict=True))
-        parts += [np.asarray(block).ravel() for block in _blocks(data[place])]
-    return np.concatenate(parts) if parts else np.empty(0)
+        parts += _blocks(data[place])
+    return np.concatenate([np.asarray(part).ravel() for part in _computed(parts)])
+
+
+def _computed(parts: list[Any]) -> Sequence[Any]:
+    """Compute lazy blocks together, so that a chunk that holds several is read once."""
+    if not any(hasattr(part, "dask") for part in parts):
+        return parts
+    import dask
+
+    computed: Sequence[Any] = dask.compute(*parts)  # type: ignore[attr-defined, no-untyped-call]
+    return computed
 
 
 def _spread(size: int, count: int) -> list[int]:

@@ -9,7 +9,7 @@ from napari_clxem.errors import ReadError
 from napari_clxem.io.guard import reading
 from napari_clxem.io.image import OpenedImage, Orientation
 from napari_clxem.io.orienting import oriented
-from napari_clxem.io.readers import Reader, find_reader, what_it_is
+from napari_clxem.io.readers import Reader, find_reader, named
 from napari_clxem.io.stored import Stored
 
 HEAD = 1024
@@ -87,8 +87,8 @@ def _stored(path: Path) -> tuple[Stored, ...]:
     reader = _reader(path)
     if reader is None:
         raise ReadError(
-            f"{path.name} is {what_it_is(_head(path))}, not an image that can be opened here; "
-            "give a TIFF or MRC file."
+            f"{path.name} is {named(_head(path)) or 'of an unknown or damaged format'}, not an "
+            "image that can be opened here; give a TIFF or MRC file."
         )
     with reading(path, reader.KIND):
         return reader.read(path)

@@ -42,6 +42,8 @@ class Reader(Protocol):
 
 def find_reader(path: Path, head: bytes) -> Reader | None:
     """Find the reader of a file by its first bytes; None where no reader knows them."""
+    if named(head):
+        return None
     for name in _MODULES:
         reader = cast("Reader", import_module(f"{__name__}.{name}"))
         if reader.sniff(path, head):
@@ -49,11 +51,9 @@ def find_reader(path: Path, head: bytes) -> Reader | None:
     return None
 
 
-def what_it_is(head: bytes) -> str:
-    """Name what the first bytes of a file look like."""
+def named(head: bytes) -> str:
+    """Name a kind of file that is no image of ours; empty where the bytes are none of them."""
     for magic, kind in _MAGIC.items():
         if head.startswith(magic):
             return kind
-    if not head.translate(None, _TEXT):
-        return "a text"
-    return "of an unknown or damaged format"
+    return "" if head.translate(None, _TEXT) else "a text"

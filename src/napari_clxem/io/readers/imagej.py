@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from napari_clxem.errors import ReadError, UnitError
 from napari_clxem.io.image import Channel
+from napari_clxem.io.pixel_size import unit_factor
 from napari_clxem.io.readers import plain_tiff
 from napari_clxem.io.readers.tiff_arrays import OpenTiff, level_arrays
 from napari_clxem.io.readers.tiff_axes import Laid, laid
 from napari_clxem.io.stored import Stored
-from napari_clxem.units import length_factor
 
 _PIXEL_UNITS = ("", "pixel", "pixels", "px")
 
@@ -77,23 +78,33 @@ def _pixel_size(page: Any, meta: dict[str, Any]) -> tuple[dict[str, float | None
     }
     try:
         for axis, value in per_unit.items():
-            factor = length_factor(_unit(meta, axis, unit))
+            factor = unit_factor(_unit(meta, axis, unit))
             sizes[axis] = factor / value if value else None
         step = _number(meta.get("spacing"))
         if step is not None:
-            sizes["z"] = step * length_factor(_unit(meta, "z", unit))
+            sizes["z"] = step * unit_factor(_unit(meta, "z", unit))
     except UnitError:
         return (
             {},
             f"The pixel size is given in {unit!r}, which is no length; give it in µm as scale.",
         )
-    if all(value == 1.0 for axis, value in per_unit.items() if axis != "z"):
+    if all(value == 1.0 for value in per_unit.values()):
         return {}, "The file states one pixel per unit, as if uncalibrated; give it in µm as scale."
+    if unit in ("inch", "in", "cm") and plain_tiff.is_print_size(*map(sizes.get, "yx")):
+        return (
+            {},
+            "The file states a resolution for printing, no pixel size; give it in µm as scale.",
+        )
     return sizes, ""
 
 
 def _unit(meta: dict[str, Any], axis: str, default: str) -> str:
-    return str(meta.get(f"{axis}unit") or default).strip()
+    return _unescaped(str(meta.get(f"{axis}unit") or default).strip())
+
+
+def _unescaped(text: str) -> str:
+    r"""Turn Java's ``\u00B5`` into the sign that it stands for."""
+    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
 
 
 def _number(value: Any) -> float | None:

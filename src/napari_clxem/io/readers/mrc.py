@@ -21,7 +21,7 @@ from napari_clxem.units import length_factor
 
 KIND = "an MRC file"
 
-_SUFFIXES = (".mrc", ".map", ".rec", ".st", ".ali", ".mrcs", ".preali", ".ccp4", ".raw")
+_SUFFIXES = (".mrc", ".map", ".rec", ".st", ".ali", ".mrcs", ".preali", ".ccp4")
 _STACKS = (".st", ".ali", ".mrcs", ".preali")
 _IMOD_STAMP = 1146047817
 _HEADER = 1024
@@ -55,11 +55,11 @@ class Header:
 
 def sniff(path: Path, head: bytes) -> bool:
     """Tell by the word MAP, or for old files by a header that makes sense under such a name."""
-    if len(head) < _HEADER:
-        return False
     if head[208:211] == b"MAP":
         return True
-    return path.suffix.lower() in _SUFFIXES and _byte_order(head) is not None
+    if path.suffix.lower() not in _SUFFIXES:
+        return False
+    return len(head) < _HEADER or _byte_order(head) is not None
 
 
 def read(path: Path) -> tuple[Stored, ...]:

@@ -25,12 +25,16 @@ def read(tiff: OpenTiff) -> tuple[Stored, ...]:
 
     A file whose description is kept in another one ("BinaryOnly") is read as plain TIFF.
     """
-    root = ome_xml.checked_ome(str(tiff.file.ome_metadata), tiff.path)
+    root = tiff.ome
+    if root is None:
+        return plain_tiff.read(tiff)
     for element in ome_xml.children(root, "BinaryOnly"):
         other = element.attrib.get("MetadataFile", "another file")
         return plain_tiff.read(tiff, f"Its description is in {other!r}; open that instead.")
-    images = ome_xml.ome_images(root)
     plain_tiff.count(tiff)
+    images = ome_xml.ome_images(root)
+    if len(images) != len(tiff.series):
+        images = [image for image in images if ome_xml.has_planes(image)]
     if len(images) != len(tiff.series) or any(s.kind != "ome" for s in tiff.series):
         return plain_tiff.read(tiff, "Its OME-XML does not fit its pixels and was left aside.")
     return tuple(_stored(tiff, index, root, image) for index, image in enumerate(images))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_clxem.errors import ReadError, UnitError
 from napari_clxem.io.image import Channel
-from napari_clxem.units import length_factor
+from napari_clxem.io.pixel_size import unit_factor
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -119,6 +119,11 @@ def ome_images(root: Element) -> list[Element]:
     return [image for image in children(root, "Image") if children(image, "Pixels")]
 
 
+def has_planes(image: Element) -> bool:
+    """Tell whether an image says where its planes are."""
+    return any(children(pixels, "TiffData") for pixels in children(image, "Pixels"))
+
+
 def number(element: Element, key: str) -> float | None:
     """Read an attribute as a number; None where it is absent or no number."""
     try:
@@ -139,7 +144,7 @@ def pixel_sizes(pixels: Element) -> tuple[dict[str, float | None], str]:
         value = number(pixels, key)
         unit = pixels.attrib.get(f"{key}Unit", "µm")
         try:
-            sizes[axis] = None if value is None else value * length_factor(unit)
+            sizes[axis] = None if value is None else value * unit_factor(unit)
         except UnitError:
             sizes[axis] = None
             note = (
@@ -174,7 +179,7 @@ def _wavelength(channel: Element) -> float | None:
     if value is None or not math.isfinite(value) or value <= 0:
         return None
     try:
-        factor = length_factor(channel.attrib.get("EmissionWavelengthUnit", "nm"))
+        factor = unit_factor(channel.attrib.get("EmissionWavelengthUnit", "nm"))
     except UnitError:
         return None
     return round(value * factor * 1e3, 6)
@@ -195,7 +200,7 @@ def plane_positions(pixels: Element) -> Iterator[tuple[int, dict[str, float]]]:
             if value is None or not math.isfinite(value):
                 continue
             try:
-                position[axis] = value * length_factor(unit)
+                position[axis] = value * unit_factor(unit)
             except UnitError:
                 continue
         index = plane.attrib.get("TheZ", "0")

@@ -103,7 +103,7 @@ def tag_pixel_size(page: TiffPage) -> tuple[dict[str, float | None], str]:
     if unit not in _UNITS or None in per_unit.values():
         return {}, ""
     sizes = {axis: _UNITS[unit] / value for axis, value in per_unit.items() if value}
-    if any(is_print_size(size) for size in sizes.values()):
+    if is_print_size(*sizes.values()):
         dots = round(25400.0 / sizes.get("x", sizes.get("y", 1.0)))
         return {}, (
             f"The file states {dots} dots per inch, a default for printing and no pixel size; "
@@ -121,8 +121,7 @@ def ratio(value: Any) -> float | None:
         return None
 
 
-def is_print_size(size: float) -> bool:
-    """Tell whether a pixel size in µm is one of the resolutions that programs write by default."""
-    dots = 25400.0 / size
-    per_cm = dots / 2.54
-    return any(abs(dots / known - 1) < 2e-3 for known in _PRINT_DPI) or abs(per_cm - 1) < 2e-3
+def is_print_size(*sizes: float | None) -> bool:
+    """Tell whether a pixel size in µm is a resolution that programs write by default."""
+    dots = [25400.0 / size for size in sizes if size is not None and size > 0]
+    return any(abs(d / known - 1) < 2e-3 for d in dots for known in (*_PRINT_DPI, 2.54))

@@ -29,30 +29,61 @@ def read(tiff: OpenTiff) -> tuple[Stored, ...]:
     """Give the image of a Thermo file, without its data bar."""
     plain_tiff.count(tiff)
     tags = tiff.file.pages.first.tags
-    settings = tags.valueof(HELIOS) or tags.valueof(SFEG)
-    if not isinstance(settings, dict) or not settings:
-        settings = thermo_xml.settings(str(tags.valueof(TITAN)), tiff.path)
-    sections: Settings = {str(k): v for k, v in settings.items() if isinstance(v, dict)}
+    sections = _sections(_text(tiff, HELIOS) or _text(tiff, SFEG))
+    if not sections and TITAN in tags:
+        sections = thermo_xml.settings(str(tags.valueof(TITAN)), tiff.path)
     series = tiff.series[0]
     found = laid(level_arrays(tiff, 0), series.axes, tiff.path.name)
     levels, bar, notes = _without_bar(found.levels, found.axes, sections, tiff.path.name)
-    return (
-        Stored(
-            levels=levels,
-            axes=found.axes,
-            pixel=_pixel(sections),
-            channels=plain_tiff.channels(found),
-            stage=_stage(sections),
-            name=plain_tiff.image_name(tiff, 0),
-            meta={**_meta(sections), "data_bar_rows": bar},
-            missing=(*notes, *_doubts(sections), *plain_tiff.faults(tiff, 0, found)),
-        ),
+    image = Stored(
+        levels=levels,
+        axes=found.axes,
+        pixel=_pixel(sections),
+        channels=plain_tiff.channels(found),
+        stage=_stage(sections),
+        name=plain_tiff.image_name(tiff, 0),
+        meta={**_meta(sections), "data_bar_rows": bar},
+        missing=(*notes, *_doubts(sections), *plain_tiff.faults(tiff, 0, found)),
     )
+    others = range(1, len(tiff.series))
+    return (image, *(plain_tiff.stored_series(tiff, index, ()) for index in others))
+
+
+def _text(tiff: OpenTiff, code: int) -> str:
+    """Read a text tag from its bytes: tifffile loses one with a letter outside cp1252."""
+    tag = tiff.file.pages.first.tags.get(code)
+    if tag is None:
+        return ""
+    file = tiff.file.filehandle
+    file.seek(tag.valueoffset)
+    raw: bytes = file.read(min(tag.valuebytecount, file.size))
+    return raw.partition(b"\0")[0].decode("latin-1")
+
+
+def _sections(text: str) -> Settings:
+    """Parse ``[Section]`` and ``Key=value`` lines; numbers become numbers."""
+    sections: Settings = {}
+    entries: dict[str, Any] = {}
+    for line in map(str.strip, text.splitlines()):
+        key, equals, value = line.partition("=")
+        if line.startswith("[") and line.endswith("]"):
+            entries = sections.setdefault(line[1:-1], {})
+        elif equals:
+            entries[key.strip()] = _value(value.strip())
+    return sections
+
+
+def _value(text: str) -> str | float:
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return int(value) if value.is_integer() and abs(value) < 1 << 53 else value
 
 
 def _number(sections: Settings, section: str, key: str) -> float | None:
     value = sections.get(section, {}).get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_clxem.errors import ReadError
-from napari_clxem.io.guard import hushed, reading
+from napari_clxem.io.guard import reading
 from napari_clxem.io.readers.ome_xml import checked_ome
 
 if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
     from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
 # A tile is grown to about this many pixels, so that a large pyramid has few chunks.
@@ -33,7 +35,9 @@ class OpenTiff:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = threading.Lock()
-        self.warnings: tuple[str, ...] = ()
+        self.warnings: list[str] = []
+        self.ome: Element | None = None
+        self.arrays: dict[tuple[int, int], Any] = {}
 
     def __reduce__(self) -> tuple[type[OpenTiff], tuple[Path]]:
         return OpenTiff, (self.path,)
@@ -43,22 +47,16 @@ class OpenTiff:
         """The open file, with an OME description that was found harmless."""
         from tifffile import TiffFile
 
-        with hushed("tifffile") as messages:
-            file = TiffFile(self.path)
-            weakref.finalize(self, file.close)
-            if file.is_ome:
-                checked_ome(str(file.ome_metadata), self.path)
-        self.warnings += tuple(messages)
+        file = TiffFile(self.path)
+        weakref.finalize(self, file.close)
+        if file.is_ome:
+            self.ome = checked_ome(str(file.ome_metadata), self.path)
         return file
 
     @cached_property
     def series(self) -> tuple[TiffPageSeries, ...]:
         """Images of the file; pyramids count as one."""
-        file = self.file
-        with hushed("tifffile") as messages:
-            series = tuple(file.series)
-        self.warnings += tuple(messages)
-        return series
+        return tuple(self.file.series)
 
 
 @dataclass(frozen=True)
@@ -86,12 +84,12 @@ class Chunked:
 
         with self.tiff.lock:
             series = self.tiff.series[self.series].levels[self.level]
-            cache = self.tiff.__dict__.setdefault("arrays", {})
-            if (self.series, self.level) not in cache:
-                mode = 0 if series.keyframe.is_tiled else 2
+            key = self.series, self.level
+            if key not in self.tiff.arrays:
+                mode = 0 if _is_divided(series.keyframe) else 2
                 store = series.aszarr(level=0, chunkmode=mode)
-                cache[self.series, self.level] = zarr.open_array(store, mode="r")
-            return cache[self.series, self.level]
+                self.tiff.arrays[key] = zarr.open_array(store, mode="r")
+            return self.tiff.arrays[key]
 
 
 def _forward(key: Any, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
@@ -172,15 +170,26 @@ def _dask(tiff: OpenTiff, index: int, level: int, series: TiffPageSeries) -> Any
 
 
 def _chunks(series: TiffPageSeries) -> tuple[int, ...]:
-    """Chunks of whole pages, or of as many tiles as make about `TILE_PIXELS`."""
+    """Give chunks of whole pages, or of as many tiles or strips as make about `TILE_PIXELS`."""
     page = series.keyframe
-    inner = page.shape[-len(page.axes) :]
+    inner = page.shape
     if page.is_tiled:
         factor = max(1, round(math.sqrt(TILE_PIXELS / (page.tilewidth * page.tilelength))))
         sizes = {"X": page.tilewidth * factor, "Y": page.tilelength * factor}
         inner = tuple(min(sizes.get(a, n), n) for a, n in zip(page.axes, inner, strict=True))
+    elif _is_divided(page):
+        factor = max(1, round(TILE_PIXELS / (page.imagewidth * page.rowsperstrip)))
+        rows = page.rowsperstrip * factor
+        inner = tuple(
+            min(rows, n) if a == "Y" else n for a, n in zip(page.axes, inner, strict=True)
+        )
     inner = inner[-len(series.shape) :]
     return (1,) * (len(series.shape) - len(inner)) + tuple(inner)
+
+
+def _is_divided(page: TiffPage) -> bool:
+    """Tell whether a page is read in parts: tiles always, strips of a page that is large."""
+    return page.is_tiled or (len(page.dataoffsets) > 1 and page.nbytes > SMALL_CHUNK)
 
 
 def _check(tiff: OpenTiff, series: TiffPageSeries) -> None:
@@ -194,13 +203,20 @@ def _check(tiff: OpenTiff, series: TiffPageSeries) -> None:
         raise ReadError(
             f"{name} is compressed in a way that needs another package; pip install imagecodecs."
         )
+    parts = math.prod(page.chunked) if page.is_tiled or page.compression != 1 else 1
     for other in series.pages:
         if other is not None:
-            _check_extent(name, other)
+            _check_extent(name, other, parts)
     _check_chunk(name, page)
 
 
-def _check_extent(name: str, page: TiffPage | TiffFrame) -> None:
+def _check_extent(name: str, page: TiffPage | TiffFrame, parts: int) -> None:
+    listed = min(len(page.dataoffsets), len(page.databytecounts))
+    if listed < parts:
+        raise ReadError(
+            f"{name} states {parts} tiles or strips for plane {page.index} and lists {listed}; its "
+            "header seems damaged."
+        )
     size = page.parent.filehandle.size
     end = max(
         (o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False) if n), default=0
