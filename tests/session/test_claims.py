@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -11,7 +12,7 @@ import sys
 import pytest
 
 from napari_clxem.errors import SessionError
-from napari_clxem.session import Session, Store, edits, load, recover, recoverable
+from napari_clxem.session import Session, Store, claims, edits, load, recover, recoverable
 
 HOLDER = """
 import sys
@@ -129,3 +130,61 @@ def test_one_file_by_two_names_is_one_file(path, tmp_path):
     second = Store(path=link)
     assert "is open in" in second.notices[0]
     first.close()
+
+
+def without_locks(monkeypatch):
+    """Make the file system one that knows no locks: then the note alone must do."""
+
+    def fail(handle):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(claims, "_system_lock", fail)
+
+
+def note(path, pid, host):
+    lock = path.with_name(path.name + ".lock")
+    lock.write_text(json.dumps({"pid": pid, "host": host, "since": "2026-11-21 10:00"}))
+
+
+def test_without_locks_the_note_says_who_has_it(tmp_path, monkeypatch):
+    without_locks(monkeypatch)
+    path = tmp_path / "grid"
+    here = socket.gethostname()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait(20)
+    note(path, dead.pid, here)
+    held = claims.claim(path)
+    assert isinstance(held, claims.Claim)
+    held.release()
+
+    note(path, os.getppid(), here)
+    assert claims.claim(path) == claims.Owner(os.getppid(), here, "2026-11-21 10:00")
+    note(path, dead.pid, "another-computer")
+    assert "on another-computer since 2026" in str(claims.claim(path))
+    path.with_name("grid.lock").write_text("{")
+    assert isinstance(claims.claim(path), claims.Claim)
+
+
+def test_an_owner_without_a_note_is_still_an_owner(tmp_path):
+    held = claims.claim(tmp_path / "grid")
+    (tmp_path / "grid.lock").write_text("")
+    other = claims.claim(tmp_path / "grid")
+    assert str(other) == "another process"
+    assert str(claims.owner_of(tmp_path / "grid")) == "another process"
+    held.release()
+    assert claims.owner_of(tmp_path / "grid") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_save_that_fails_lets_go_of_the_name(path, tmp_path, monkeypatch):
+    store = Store(path=path)
+
+    def fail(*args):
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        with pytest.raises(SessionError, match="disk is full"):
+            store.save(tmp_path / "copy.clxem.json")
+    assert store.path == path
+    assert Store(Session(), tmp_path / "copy.clxem.json").notices == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from napari_clxem.errors import SessionError
+from napari_clxem.io.image import StagePosition
 from napari_clxem.session import (
     Dataset,
     FileRef,
@@ -456,3 +458,73 @@ def test_one_bad_journal_does_not_hide_the_others(rich, state, caplog):
     (state / "unsaved-0.journal").write_bytes(b"junk\n")
     assert [one.session for one in unsaved()] == [rich]
     assert "unsaved-0.journal" in caplog.text
+
+
+def rewritten(journal, change):
+    """Change the records of a journal and give its lines right checksums again."""
+    checksum, lines = 0, []
+    for line in journal.read_text("utf-8").splitlines():
+        record = json.loads(line[9:])
+        change(record)
+        text = json.dumps(record).encode()
+        checksum = zlib.crc32(text, checksum)
+        lines.append(b"%08x %s\n" % (checksum, text))
+    journal.write_bytes(b"".join(lines))
+
+
+UNFIT = {
+    "unknown field": {"colour": "red"},
+    "unknown item": {"links": {"edit": {"l9": {"note": "x"}}}},
+    "no list of changes": {"links": 3},
+    "wrong value": {"name": 3},
+    "missing order": {"sites": {"order": ["s9"]}},
+    "dangling": {"frames": {"drop": ["sxt"]}},
+    "later schema": {"schema": 2},
+}
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_steps_that_do_not_fit_are_kept_and_said(path, rich, caplog, what):
+    steps(path, 1)
+    journal = journal_of(path)
+    rewritten(journal, lambda record: "changes" in record and record.update(changes=UNFIT[what]))
+    assert recover(path) is None
+    assert caplog.text
+    store = Store(path=path)
+    assert store.session == rich
+    assert len(store.notices) == 1
+    assert any(one.suffix == ".kept" for one in path.parent.iterdir())
+
+
+def test_a_journal_of_a_later_version_is_kept_and_said(path, rich):
+    steps(path, 1)
+    rewritten(journal_of(path), lambda record: "journal" in record and record.update(journal=2))
+    store = Store(path=path)
+    assert store.session == rich
+    assert "were not applied; they are kept in" in store.notices[0]
+
+
+def test_a_folder_in_place_of_the_journal(path, rich):
+    journal_of(path).mkdir()
+    assert recover(path) is None
+    store = Store(path=path)
+    store.commit(lambda s: edits.rename(s, "new"), "Rename")
+    assert store.notices
+
+
+def test_steps_put_aside_twice_are_both_kept(path):
+    for _ in range(3):
+        steps(path, 1)
+        Store(load(path), path).close()
+    assert len([one for one in path.parent.iterdir() if one.suffix == ".kept"]) == 3
+
+
+def test_a_stage_position_that_is_partly_unknown_is_journalled(path):
+    store = Store(path=path)
+    stage = StagePosition((float("nan"), 1.0, float("nan")), convention="ome")
+    store.commit(lambda s: edits.amend(s, Dataset, "d2", stage=stage), "Set stage")
+    store.commit(lambda s: edits.amend(s, Dataset, "d2", stage=stage), "Again")
+    assert store.undo_label == "Set stage"
+    expected = store.session
+    store.close()
+    assert recover(path) == expected

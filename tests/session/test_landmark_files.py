@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,3 +129,11 @@ def test_ids_that_csv_cannot_hold_are_refused(tmp_path):
         with pytest.raises(SessionError, match="cannot hold"):
             write_landmarks([Landmark(id=name)], path)
     assert not path.exists()
+
+
+def test_a_file_of_absurd_size_is_not_read(tmp_path):
+    path = tmp_path / "picks.csv"
+    path.touch()
+    os.truncate(path, 2**33)
+    with pytest.raises(ReadError, match="too large"):
+        read_landmarks(path)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from napari_clxem.errors import SessionError
 from napari_clxem.session import Dataset, FileRef, Session, Store, edits, files, load, save
+from napari_clxem.session.disk import temporary_name
 
 
 @pytest.fixture
@@ -501,3 +502,46 @@ def test_a_folder_open_to_nobody(tmp_path, rich, monkeypatch):
     assert store.notices == ()
     store.close()
     assert Store.open(path).session.name == "new"
+
+
+def test_on_another_drive_paths_are_absolute(path, tmp_path, monkeypatch):
+    def other_drive(*args):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    image = tmp_path.parent / "a.tif"
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "relpath", other_drive)
+        save(Session(datasets=(Dataset(file=FileRef(path=str(image))),)), path)
+        found = load(path)
+    assert found.datasets[0].file.path == image.as_posix()
+    save(found, path)
+    assert load(path).datasets[0].file.path == f"../{image.name}"
+
+
+def test_what_a_dead_process_was_writing_is_swept_away(path, rich):
+    save(rich, path)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait(20)
+    mine = temporary_name(path)
+    theirs = mine.with_name(mine.name.replace(f"-{os.getpid()}.", f"-{dead.pid}."))
+    foreign = mine.with_name(f".{path.name}.elsewhere-1.tmp")
+    old = mine.with_name(f".{path.name}.elsewhere-2.tmp")
+    unrelated = mine.with_name(".other.clxem.json.elsewhere-1.tmp")
+    for one in (mine, theirs, foreign, old, unrelated):
+        one.write_text("{")
+    os.utime(old, (0, 0))
+    Store(path=path).close()
+    left = {one for one in (mine, theirs, foreign, old, unrelated) if one.exists()}
+    assert left == {mine, foreign, unrelated}
+
+
+def test_values_that_no_session_holds_are_named(rich, path):
+    with pytest.raises(SessionError, match="name holds a .*Path, which a session cannot keep"):
+        save(edits.rename(rich, Path("x")), path)
+    wrong = replace(rich, sites=(rich.frames[0],))
+    with pytest.raises(SessionError, match="sites"):
+        save(wrong, path)
+    with pytest.raises(SessionError, match="sites"):
+        Store(rich).commit(wrong, "Do wrong")
+    with pytest.raises(SessionError, match="schema 2"):
+        Store(rich).commit(replace(rich, schema=2), "Do wrong")
