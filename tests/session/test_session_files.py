@@ -536,7 +536,7 @@ def test_what_a_dead_process_was_writing_is_swept_away(path, rich):
 
 
 def test_values_that_no_session_holds_are_named(rich, path):
-    with pytest.raises(SessionError, match="name holds a .*Path, which a session cannot keep"):
+    with pytest.raises(SessionError, match=r"name holds a .*Path, which a session cannot keep"):
         save(edits.rename(rich, Path("x")), path)
     wrong = replace(rich, sites=(rich.frames[0],))
     with pytest.raises(SessionError, match="sites"):
