@@ -78,6 +78,7 @@ def main() -> None:
         result["undo_us"] = 1e6 * timed(lambda _: store.undo(), 200)
         store.close()
         result["recover_500_steps_ms"] = 1e3 * timed(lambda _: recover(path), 5)
+        result["store_save_ms"] = 1e3 * timed(lambda _: quiet.save(folder / "b.clxem.json"), 15)
         result["save_ms"] = 1e3 * timed(lambda _: save(session, path), 15)
         result["load_ms"] = 1e3 * timed(lambda _: load(path), 15)
         result["file_kb"] = path.stat().st_size / 1e3
