@@ -46,6 +46,21 @@ def test_missing_file_and_folder(tmp_path):
         open_image(tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipe(tmp_path):
+    os.mkfifo(tmp_path / "a.mrc")
+    with pytest.raises(ReadError, match="pipe"):
+        open_image(tmp_path / "a.mrc")
+    assert not can_open(tmp_path / "a.mrc")
+
+
+def test_home_folder(write_mrc, phantom, tmp_path, monkeypatch):
+    write_mrc("a.mrc", phantom)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    np.testing.assert_array_equal(open_image("~/a.mrc").data, phantom)
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all files")
 def test_forbidden_file(tmp_path, write_mrc, phantom):
     path = write_mrc("a.mrc", phantom)

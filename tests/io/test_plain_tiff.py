@@ -157,3 +157,13 @@ def test_codec_that_is_not_here(tmp_path):
     else:
         with pytest.raises(ReadError, match="cannot be read"):
             np.asarray(open_image(path).data)
+
+
+@pytest.mark.parametrize("photometric", ["miniswhite", "palette"])
+def test_pixels_that_are_no_brightness_are_told(tmp_path, photometric):
+    table = {"colormap": np.zeros((3, 256), "u2")} if photometric == "palette" else {}
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, square(kind="u1"), photometric=photometric, metadata=None, **table)
+    image = open_image(path)
+    assert any("shown as they are stored" in sentence for sentence in image.missing)
+    np.testing.assert_array_equal(np.asarray(image.data), square(kind="u1"))

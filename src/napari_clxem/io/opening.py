@@ -48,10 +48,11 @@ def open_image(
     MissingScaleError
         Where the given scale is no pixel size.
     """
-    images = _stored(Path(path))
+    path = Path(path)
+    images = _stored(path)
     if not 0 <= index < len(images):
         raise ReadError(
-            f"{Path(path).name} has {len(images)} image{'s' if len(images) > 1 else ''}, counted "
+            f"{path.name} has {len(images)} image{'s' if len(images) > 1 else ''}, counted "
             f"from 0; there is no image {index}."
         )
     return oriented(images[index], orientation, scale)
@@ -78,12 +79,13 @@ def can_open(path: str | Path) -> bool:
     True promises no success: the rest of the file may be damaged.
     """
     try:
-        return _reader(Path(path)) is not None
+        return _reader(Path(path).expanduser()) is not None
     except ReadError:
         return False
 
 
 def _stored(path: Path) -> tuple[Stored, ...]:
+    path = path.expanduser()
     reader = _reader(path)
     if reader is None:
         raise ReadError(
@@ -101,6 +103,8 @@ def _reader(path: Path) -> Reader | None:
 def _head(path: Path) -> bytes:
     if path.is_dir():
         raise ReadError(f"{path} is a folder; give a file in it.")
+    if path.exists() and not path.is_file():
+        raise ReadError(f"{path} is a device or a pipe; give a file.")
     with reading(path), path.open("rb") as file:
         head = file.read(HEAD)
     if not head:

@@ -17,6 +17,7 @@ _RGB = (Channel("red", "#ff0000"), Channel("green", "#00ff00"), Channel("blue", 
 # Dots per inch that programs write by default: they size a print, not a pixel.
 _COARSE_DPI = (1, 72, 75, 90, 96, 100, 120, 144, 150, 180, 200, 220, 240, 250, 254)
 _PRINT_DPI = (*_COARSE_DPI, 300, 330, 350, 360, 400, 600, 720, 1200, 2400)
+_PHOTOMETRIC = {0: "inverted (0 is white)", 3: "numbers of colours in a table"}
 # µm per unit of the ResolutionUnit tag
 _UNITS = {2: 25400.0, 3: 10000.0}
 
@@ -79,6 +80,9 @@ def faults(tiff: OpenTiff, index: int, found: Laid) -> tuple[str, ...]:
             f"The file does not say what its {found.unnamed} pages are; they are taken as "
             f"{'sections (z)' if 'z' in found.axes else 'images'}."
         )
+    kind = _PHOTOMETRIC.get(int(tiff.series[index].keyframe.photometric))
+    if kind:
+        sentences.append(f"Its pixels are {kind}; they are shown as they are stored.")
     gone = planes_missing(tiff.series[index])
     if gone:
         sentences.append(f"{gone} planes are not in the file and show as zeros.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from napari_clxem.errors import ReadError
 from napari_clxem.io.image import StagePosition
 from napari_clxem.io.pixel_size import is_usable
 from napari_clxem.io.readers.autodoc import Autodoc, Section, plain, read_autodoc
-from napari_clxem.io.readers.navigator import NavItem, base_name, read_navigator
+from napari_clxem.io.readers.navigator import Navigator, NavItem, base_name, read_navigator
 from napari_clxem.io.stored import Stored
 from napari_clxem.units import length_factor
 
@@ -132,7 +133,8 @@ def _maps(path: Path, count: int, notes: list[str]) -> tuple[tuple[int, NavItem]
     found: dict[int, NavItem] = {}
     for place in _navigators(path.absolute().parent):
         try:
-            items = read_navigator(place).maps_of(path.name)
+            status = place.stat()
+            items = _navigator(place, status.st_mtime_ns, status.st_size).maps_of(path.name)
         except ReadError as error:
             notes.append(f"{place.name} was left aside: {error}")
             continue
@@ -146,6 +148,12 @@ def _maps(path: Path, count: int, notes: list[str]) -> tuple[tuple[int, NavItem]
                     f"than map {known.label!r}, which is used."
                 )
     return tuple(sorted(found.items()))
+
+
+@lru_cache(maxsize=4)
+def _navigator(path: Path, changed: int, size: int) -> Navigator:  # noqa: ARG001
+    """Read a Navigator file once for all the maps of its folder, until it changes."""
+    return read_navigator(path)
 
 
 def _navigators(folder: Path) -> Sequence[Path]:
