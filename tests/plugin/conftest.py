@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_clxem.frames import UncertainAffine
 from napari_clxem.io.image import SPATIAL, Channel, OpenedImage
-from napari_clxem.session import Dataset, FileRef, Frame, Link, Session, Site, Store, Target
+from napari_clxem.session import (
+    Dataset,
+    FileRef,
+    Frame,
+    Link,
+    Session,
+    Site,
+    Store,
+    Target,
+    save,
+)
 from napari_clxem.session.geometry import estimate
+from napari_clxem.session.opening import dataset_from_file
 
 # Where the reference frame's beads are, (z, y, x) µm: far from its zero, as on a real grid.
 BEADS = np.array(
@@ -79,6 +93,11 @@ class MadeGrid:
 
 def made_grid(tilt: float = 5.0, rotation: float = 30.0) -> MadeGrid:
     """Confocal stack (tilted) and tomogram of one cell, a map, and a second cell."""
+    return MadeGrid(*_made(tilt, rotation))
+
+
+@lru_cache
+def _made(tilt: float, rotation: float) -> tuple[Session, dict[str, np.ndarray]]:
     shapes = {
         "stack": ((40, 240, 240), (0.3, 0.15, 0.15), "confocal", "c1", turned(tilt, rotation)),
         "tomogram": ((80, 180, 180), (0.12, 0.12, 0.12), "sxt", "c1", turned(0.0, 3.0)),
@@ -127,7 +146,7 @@ def made_grid(tilt: float = 5.0, rotation: float = 30.0) -> MadeGrid:
             ),
         ),
     )
-    return MadeGrid(session, images)
+    return session, images
 
 
 def declared(name: str, matrix: np.ndarray, sd: float = 0.02) -> Link:
@@ -162,5 +181,36 @@ def rows(matrix: np.ndarray) -> tuple[tuple[float, ...], ...]:
 def grid(monkeypatch) -> MadeGrid:
     """The made grid, opened from memory wherever the plugin opens a dataset."""
     made = made_grid()
-    monkeypatch.setattr("napari_clxem.plugin.controllers.workspace.open_dataset", made.open)
+    monkeypatch.setattr("napari_clxem.plugin.controllers.loading.open_dataset", made.open)
     return made
+
+
+@pytest.fixture
+def saved_grid(tmp_path) -> Path:
+    """The made grid on disk: OME-TIFF files and a session file beside them."""
+    made = made_grid()
+    datasets = []
+    for dataset in made.session.datasets:
+        file = tmp_path / f"{dataset.name}.ome.tif"
+        sizes = dict(zip((axis.upper() for axis in dataset.axes), dataset.scale, strict=True))
+        tifffile.imwrite(
+            file,
+            made.images[dataset.id],
+            metadata={
+                "axes": "".join(dataset.axes).upper(),
+                "Channel": {"Name": ["beads"]},
+                **{f"PhysicalSize{axis}": size for axis, size in sizes.items()},
+                **{f"PhysicalSize{axis}Unit": "µm" for axis in sizes},
+            },
+        )
+        found, _ = dataset_from_file(
+            file,
+            name=dataset.name,
+            modality=dataset.modality,
+            site=dataset.site,
+            frame=dataset.frame,
+        )
+        datasets.append(replace(found, id=dataset.id))
+    path = tmp_path / "made.clxem.json"
+    save(replace(made.session, datasets=tuple(datasets)), path)
+    return path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import BEADS, MIDDLE, made_grid, moved_link
 
+from conftest import BEADS, MIDDLE, made_grid, moved_link
 from napari_clxem.plugin.controllers import workspace_for
 from napari_clxem.plugin.controllers.scene import go_to
 
@@ -15,7 +15,7 @@ ZOOM = 12.0  # canvas pixels per µm
 
 
 def shown(make_napari_viewer, monkeypatch, grid, frame="reference"):
-    monkeypatch.setattr("napari_clxem.plugin.controllers.workspace.open_dataset", grid.open)
+    monkeypatch.setattr("napari_clxem.plugin.controllers.loading.open_dataset", grid.open)
     viewer = make_napari_viewer(show=True)
     workspace = workspace_for(viewer)
     workspace.use(grid.store())
@@ -70,7 +70,7 @@ def test_beads_of_a_tilted_stack_lie_where_they_are_in_the_reference(
         only(viewer, "stack")
         for bead in BEADS - workspace.view.origin:
             assert_bead(viewer, bead)
-            assert_nothing(viewer, bead + (2.0, 0.0, 0.0))
+            assert_nothing(viewer, bead + np.array([2.0, 0.0, 0.0]))
 
 
 def test_beads_of_a_tilted_stack_lie_where_they_are_in_a_3d_view_and_back(
@@ -115,7 +115,7 @@ def test_a_stack_is_seen_in_the_plane_of_a_map(make_napari_viewer, monkeypatch):
     layer = workspace.layers.layers["stack", 0]
     shift = layer.extent.world[:, 0].mean() - (MIDDLE[0] - workspace.view.origin[0])
     for bead in beads - workspace.view.origin:
-        assert_bead(viewer, bead + (shift, 0.0, 0.0))
+        assert_bead(viewer, bead + np.array([shift, 0.0, 0.0]))
 
 
 def test_moving_a_link_moves_its_image_by_as_much(make_napari_viewer, monkeypatch):

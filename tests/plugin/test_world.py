@@ -45,7 +45,8 @@ def pinned():
         [[12.75, 3.0, 4.0]], units=("um",) * 3, axis_labels=("z", "y", "x"), name="landmarks"
     )
     world = MicrometreWorld(viewer)
-    return viewer, points, world
+    yield viewer, points
+    world.release()
 
 
 def spatial(viewer):
@@ -54,7 +55,7 @@ def spatial(viewer):
 
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_a_foreign_layer_moves_nothing_and_leaves_the_world_in_micrometres(pinned, kind):
-    viewer, points, world = pinned
+    viewer, points = pinned
     shape, names = FOREIGN[kind]
     viewer.dims.set_point(0, 12.75)
     layer = viewer.add_image(np.zeros(shape), units=names, name=kind)
@@ -68,7 +69,7 @@ def test_a_foreign_layer_moves_nothing_and_leaves_the_world_in_micrometres(pinne
 
 
 def test_all_foreign_layers_come_and_go_in_any_order(pinned):
-    viewer, points, world = pinned
+    viewer, points = pinned
     for name, (shape, names) in FOREIGN.items():
         viewer.add_image(np.zeros(shape), units=names, name=name)
         assert spatial(viewer) == (MICROMETRE,) * 3
@@ -79,7 +80,7 @@ def test_all_foreign_layers_come_and_go_in_any_order(pinned):
 
 
 def test_a_length_layer_keeps_its_size_beside_micrometres(pinned):
-    viewer, points, world = pinned
+    viewer, _ = pinned
     layer = viewer.add_image(np.zeros((11, 11, 11)), units=("nm",) * 3, scale=(100,) * 3)
     assert layer.units == (pint.Unit("nm"),) * 3
     assert viewer.layers.extent.world[1] == pytest.approx([12.75, 3.0, 4.0])
@@ -87,7 +88,7 @@ def test_a_length_layer_keeps_its_size_beside_micrometres(pinned):
 
 
 def test_a_point_picked_beside_an_angstrom_layer_is_stored_in_micrometres(pinned):
-    viewer, points, world = pinned
+    viewer, points = pinned
     viewer.add_image(np.zeros((4, 5, 6)), units=("angstrom",) * 3)
     picked = points.world_to_data(viewer.dims.point)
     points.add(picked)
@@ -96,7 +97,7 @@ def test_a_point_picked_beside_an_angstrom_layer_is_stored_in_micrometres(pinned
 
 
 def test_units_changed_behind_its_back_are_set_right(pinned):
-    viewer, points, world = pinned
+    viewer, _ = pinned
     layer = viewer.add_image(np.zeros((4, 5, 6)), units=("um",) * 3)
     layer.units = ("nm",) * 3
     assert spatial(viewer) == (MICROMETRE,) * 3
@@ -112,9 +113,10 @@ def test_a_preview_stays_in_pixels():
     world.release()
 
 
-def test_a_released_viewer_follows_napari_again(pinned):
-    viewer, points, world = pinned
-    world.release()
+def test_a_released_viewer_follows_napari_again():
+    viewer = ViewerModel()
+    viewer.add_points(np.zeros((1, 3)), units=("um",) * 3)
+    MicrometreWorld(viewer).release()
     layer = viewer.add_image(np.zeros((4, 5, 6)))
     assert layer.units == (pint.Unit("pixel"),) * 3
 

@@ -7,13 +7,12 @@ say how many there are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from napari_clxem.frames.affine import Floats
-from napari_clxem.io.contrast import contrast_limits
 from napari_clxem.io.image import SPATIAL, Channel, OpenedImage
 from napari_clxem.plugin import colours, pyramid
 from napari_clxem.plugin.placement import Placement, place
@@ -40,7 +39,7 @@ class Plane:
     labels : tuple of str
         Names of the axes.
     look : mapping
-        Colour map, blending and contrast limits, as napari's keyword arguments.
+        Colour map, blending, rendering and contrast limits, as napari's keyword arguments.
     meta : mapping
         What goes under ``metadata["clxem"]``; plain values only.
     """
@@ -79,18 +78,13 @@ def planes(
     made = []
     for index, channel in enumerate(channels[:count]):
         levels = tuple(_channel(level, image.axes, index) for level in image.levels)
-        look = {
-            "colormap": colours.colormap(channel, index, light),
-            "blending": colours.blending(light),
-            "contrast_limits": contrast_limits(levels),
-        }
         made.append(
             Plane(
                 levels=levels,
                 name=f"{title} · {channel.name}" if channel.name else title,
                 scale=image.scale,
                 labels=tuple(axis for axis in image.axes if axis in SPATIAL),
-                look=look,
+                look=colours.look(channel, index, levels, light),
                 meta={**shared, "channel": index},
             )
         )
@@ -147,6 +141,17 @@ class Placed:
     flat: Shown
     solid: Shown
 
+    @property
+    def many(self) -> bool:
+        """Whether the layer is of several levels, which napari fixes when it is made."""
+        return isinstance(self.flat.data, list)
+
+    def of_kind(self, many: bool) -> Placed:
+        """Give the same for a layer that was made of several levels, or of a single one."""
+        if many == self.many:
+            return self
+        return replace(self, flat=_of_kind(self.flat, many), solid=_of_kind(self.solid, many))
+
     def shown(self, ndisplay: int) -> Shown:
         """Choose by the number of displayed axes, 2 or 3."""
         return self.solid if ndisplay == 3 else self.flat
@@ -155,9 +160,7 @@ class Placed:
         """Describe the layer for napari."""
         shown = self.shown(ndisplay)
         arguments = {**_common(self.plane), "scale": shown.scale, "affine": shown.affine}
-        if isinstance(shown.data, list):
-            return shown.data, {**arguments, "multiscale": True}, "image"
-        return shown.data, {**arguments, "multiscale": False}, "image"
+        return shown.data, {**arguments, "multiscale": self.many}, "image"
 
 
 def placed(plane: Plane, matrix: Floats) -> Placed:
@@ -199,6 +202,10 @@ def placed(plane: Plane, matrix: Floats) -> Placed:
         affine=placement.full @ shift,
     )
     return Placed(plane=plane, placement=placement, flat=flat, solid=solid)
+
+
+def _of_kind(shown: Shown, many: bool) -> Shown:
+    return replace(shown, data=[shown.data] if many else shown.data[0])
 
 
 def _one_or_many(levels: list[Any]) -> Any:

@@ -157,4 +157,5 @@ def _common(ndim: int) -> dict[str, Any]:
         "units": (UNIT,) * ndim,
         "axis_labels": SPATIAL[-ndim:],
         "metadata": {"clxem": {"marks": True}},
+        "blending": "translucent_no_depth",
     }

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import napari
+from napari.layers import Layer
 from napari.utils.notifications import show_warning
 
-from napari_clxem.plugin.layers import layer_data, planes
+from napari_clxem.io.image import OpenedImage
+from napari_clxem.plugin.layers import LayerData, layer_data, planes
 from napari_clxem.plugin.world import is_preview
 
 SESSION = ".clxem.json"
@@ -29,33 +32,42 @@ def get_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
 
 
 def read_image(path: Paths) -> list[Any]:
-    """Open an image file as layers, one per channel.
+    """Open the images of a file as layers, one per channel.
 
-    A file that states no pixel size is a preview: in pixels, and apart from anything in µm.
+    An image that states no pixel size is a preview: in pixels, and apart from anything in µm.
 
     Raises
     ------
     ClxemError
         Where the file cannot be read.
     """
-    import napari
+    from napari_clxem.io import open_images
+    from napari_clxem.plugin.controllers import workspace_for
 
-    from napari_clxem.io import open_image
+    file = Path(str(path)).expanduser().absolute()
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        workspace_for(viewer)  # adopts what napari is about to insert
+    layers: list[Any] = []
+    for index, image in enumerate(open_images(file)):
+        source = (file.as_posix(), index)
+        meta = {"path": source[0], "index": index}
+        described = [layer_data(plane) for plane in planes(image, meta=meta)]
+        if image.scale is None:
+            described = _previewed(viewer, described, source, image)
+        layers += described
+    return layers or NO_LAYER
+
+
+def _previewed(
+    viewer: Any, layers: list[LayerData], source: tuple[str, int], image: OpenedImage
+) -> list[LayerData]:
+    """Ask for the pixel size; give the layers back where they may go into the viewer."""
     from napari_clxem.plugin.controllers import workspace_for
     from napari_clxem.plugin.controllers.scene import preview_window
 
-    file = Path(str(path)).expanduser().absolute()
-    image = open_image(file)
-    source = (file.as_posix(), 0)
-    meta = {"path": source[0], "index": source[1]}
-    layers = [layer_data(plane) for plane in planes(image, meta=meta)]
-    viewer = napari.current_viewer()
-    if viewer is not None:
-        workspace_for(viewer)
-    if image.scale is not None:
-        return layers
     show_warning(
-        f"{file.name} states no pixel size: it is a preview in pixels. Give its pixel size in "
+        f"{image.name} states no pixel size: it is a preview in pixels. Give its pixel size in "
         "Plugins ▸ CLXEM ▸ Links & targets to take it into the session."
     )
     if viewer is None:
@@ -63,8 +75,8 @@ def read_image(path: Paths) -> list[Any]:
     workspace_for(viewer).offer(source, image.name, image.ndim_spatial)
     if all(is_preview(layer) for layer in viewer.layers):
         return layers
-    preview_window(napari.layers.Layer.create(*one) for one in layers)
-    return NO_LAYER
+    preview_window(Layer.create(*one) for one in layers)
+    return []
 
 
 def read_session(path: Paths) -> list[Any]:
@@ -75,8 +87,6 @@ def read_session(path: Paths) -> list[Any]:
     SessionError
         Where the file cannot be read.
     """
-    import napari
-
     from napari_clxem.plugin.controllers.opening import open_session
 
     viewer = napari.current_viewer() or napari.Viewer()

@@ -5,6 +5,7 @@ napari slices it as it slices any array; nothing is computed before a slice is s
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,6 +111,25 @@ def _level(
     return TiltedStack(source.data, np.linalg.solve(to_full, index @ stride), (nz, ny, nx))
 
 
+class Recent:
+    """The planes computed last: napari asks for the same one several times in a row."""
+
+    def __init__(self, most: int = 4) -> None:
+        self._most = most
+        self._planes: OrderedDict[tuple[bytes, tuple[int, ...]], Float32Array] = OrderedDict()
+
+    def get(self, index: Floats, shape: tuple[int, ...]) -> Float32Array | None:
+        """Give planes computed before, or None."""
+        return self._planes.get((index.tobytes(), shape))
+
+    def keep(self, index: Floats, shape: tuple[int, ...], planes: Float32Array) -> None:
+        """Remember a plane; whole stacks are not kept."""
+        if shape[0] == 1:
+            self._planes[index.tobytes(), shape] = planes
+            if len(self._planes) > self._most:
+                self._planes.popitem(last=False)
+
+
 class TiltedStack:
     """Slices through a volume along planes that are not its own.
 
@@ -126,14 +146,23 @@ class TiltedStack:
         Index of this array to index of `volume`, homogeneous.
     shape : tuple of int
         Shape of this array.
+    recent : Recent, optional
+        Shared by the views of one stack.
     """
 
     dtype = np.dtype(np.float32)
     ndim = 3
 
-    def __init__(self, volume: Any, index: Floats, shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        volume: Any,
+        index: Floats,
+        shape: tuple[int, int, int],
+        recent: Recent | None = None,
+    ) -> None:
         self._volume = volume
         self._index = index
+        self._recent = Recent() if recent is None else recent
         self.shape = shape
 
     @property
@@ -163,12 +192,16 @@ class TiltedStack:
         dropped = tuple(axis for axis, k in enumerate(keys) if not isinstance(k, slice))
         if not dropped:
             return view
-        return np.squeeze(np.asarray(view), axis=dropped)
+        # A copy, because the planes kept must not be written to.
+        return np.squeeze(np.asarray(view), axis=dropped).copy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        planes = np.empty(self.shape, dtype=self.dtype)
-        for z in range(self.shape[0]):
-            self._fill(planes[z], z)
+        planes = self._recent.get(self._index, self.shape)
+        if planes is None:
+            planes = np.empty(self.shape, dtype=self.dtype)
+            for z in range(self.shape[0]):
+                self._fill(planes[z], z)
+            self._recent.keep(self._index, self.shape, planes)
         return planes if dtype is None else planes.astype(dtype, copy=False)
 
     def _view(self, ranges: Sequence[range]) -> TiltedStack:
@@ -177,7 +210,7 @@ class TiltedStack:
             step[axis, axis] = chosen.step
             step[axis, 3] = chosen.start
         nz, ny, nx = (len(chosen) for chosen in ranges)
-        return TiltedStack(self._volume, self._index @ step, (nz, ny, nx))
+        return TiltedStack(self._volume, self._index @ step, (nz, ny, nx), self._recent)
 
     def _fill(self, plane: Float32Array, z: int) -> None:
         for y in range(0, plane.shape[0], TILE):

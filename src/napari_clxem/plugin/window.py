@@ -17,6 +17,8 @@ from napari_clxem.session import Store
 
 DOCK = "Links & targets"
 SIZE = (1500, 900)
+# Camera of a picture of a volume: from above, to one side.
+OBLIQUE = (15.0, 25.0, 75.0)
 
 
 def open_window(session_path: str | Path, show: bool = True) -> Any:
@@ -52,7 +54,7 @@ def open_window(session_path: str | Path, show: bool = True) -> Any:
 
 
 def take_pictures(viewer: Any, folder: str | Path) -> list[Path]:
-    """Write pictures of every site: its slice at the target, its volume, and the whole window.
+    """Write pictures of the grid, and of every site its slice at a target, volume, and window.
 
     Parameters
     ----------
@@ -69,13 +71,23 @@ def take_pictures(viewer: Any, folder: str | Path) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     workspace = workspace_for(viewer)
-    written = []
+    written = [_picture_of_grid(viewer, folder / "grid.png")]
     for site in workspace.store.session.sites:
         view = default_view(workspace.store.session, site.id)
         workspace.show_site(site.id, view.frame)
         name = re.sub(r"\W+", "-", site.name or site.id).strip("-")
         written += _pictures_of_site(viewer, view, folder, name)
     return written
+
+
+def _picture_of_grid(viewer: Any, file: Path) -> Path:
+    workspace = workspace_for(viewer)
+    viewer.dims.ndisplay = 2
+    workspace.show_site(None, default_view(workspace.store.session).frame)
+    viewer.fit_to_view()
+    _settle()
+    viewer.screenshot(path=str(file), canvas_only=True, flash=False)
+    return file
 
 
 def _pictures_of_site(viewer: Any, view: View, folder: Path, name: str) -> list[Path]:
@@ -91,6 +103,7 @@ def _pictures_of_site(viewer: Any, view: View, folder: Path, name: str) -> list[
     viewer.screenshot(path=str(files[1]), canvas_only=False, flash=False)
     viewer.dims.ndisplay = 3
     frame_site(viewer)
+    viewer.scene.camera.angles = OBLIQUE
     _settle()
     viewer.screenshot(path=str(files[2]), canvas_only=True, flash=False)
     viewer.dims.ndisplay = 2

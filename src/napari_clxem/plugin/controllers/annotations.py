@@ -47,6 +47,11 @@ class Annotations:
 
     def update(self, session: Session, view: View) -> None:
         """Bring the layers to the state of the document, touching only those that differ."""
+        viewer = self._viewer()
+        if viewer is not None and not view.frame:
+            for layer in list(self._layers.values()):
+                viewer.layers.remove(layer)
+            return
         ndim = axes_of(session, view.frame)
         targets = target_marks(session, view)
         self._show(landmark_points, landmark_marks(session, view), ndim)

@@ -30,18 +30,16 @@ def open_session(viewer: Any, path: str | Path) -> Any:
     """
     workspace = workspace_for(viewer)
 
-    def done(found: Store | ClxemError) -> None:
-        if isinstance(found, ClxemError):
-            show_error(str(found))
-            return
-        workspace.use(found)
+    def done(store: Store) -> None:
+        workspace.use(store)
         workspace.show_first(wait=False)
 
     return create_worker(
         _opened,
         path,
         _progress={"desc": f"Opening {Path(path).name}"},
-        _connect={"returned": done},
+        _connect={"returned": done, "errored": _say},
+        _ignore_errors=True,
     )
 
 
@@ -55,8 +53,20 @@ def save_session(viewer: Any, path: str | Path | None = None) -> None:
     workspace.refreshed.emit()
 
 
-def _opened(path: str | Path) -> Store | ClxemError:
-    try:
-        return Store.open(path)
-    except ClxemError as error:
-        return error
+def _opened(path: str | Path) -> Store:
+    _warm()
+    return Store.open(path)
+
+
+def _say(error: Exception) -> None:
+    if not isinstance(error, ClxemError):
+        raise error
+    show_error(str(error))
+
+
+def _warm() -> None:
+    """Load what the first layer would wait a second for."""
+    import pandas  # noqa: F401
+    import pint
+
+    pint.Unit("um").is_compatible_with("m")

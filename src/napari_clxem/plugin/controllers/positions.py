@@ -127,21 +127,24 @@ def origin(session: Session, site: str | None, frame: str) -> Origin:
 
 
 def default_view(session: Session, site: str | None = None) -> View:
-    """Choose what to show first: the first site, in the frame of its finest volume.
+    """Choose the frame to show a site in: that of its finest volume, else of its finest image.
 
     Parameters
     ----------
     session : Session
         The document.
     site : str, optional
-        Id of the site, where it is chosen already.
+        Id of the site; None for the grid as a whole.
     """
-    chosen = site or next((one.id for one in session.sites), None)
-    pixels = {one: one.scale[-1] for one in shown_datasets(session, chosen) if one.scale}
+    pixels = {
+        one: one.scale[-1]
+        for one in shown_datasets(session, site)
+        if one.scale and one.site == site
+    }
     if not pixels:
-        return View(site=chosen)
-    frame = max(pixels, key=lambda one: (one.site == chosen, "z" in one.axes, -pixels[one])).frame
-    return View(site=chosen, frame=frame, origin=origin(session, chosen, frame))
+        return View(site=site)
+    frame = max(pixels, key=lambda one: ("z" in one.axes, -pixels[one])).frame
+    return View(site=site, frame=frame, origin=origin(session, site, frame))
 
 
 def target_marks(session: Session, view: View) -> list[Mark]:

@@ -69,7 +69,7 @@ def target_cells(row: TargetRow) -> tuple[str, ...]:
 def link_cells(row: LinkRow) -> tuple[str, ...]:
     """Write one line of the table of links."""
     return (
-        row.name,
+        row.name.replace(" → ", " →\n"),
         f"{row.landmarks}/{row.offered}" if row.offered else row.kind,
         nanometres(row.fre),
         nanometres(row.leave_one_out),

@@ -16,11 +16,13 @@ from napari_clxem.frames.affine import Floats
 from napari_clxem.plugin import colours
 from napari_clxem.plugin.controllers.dimensions import DimensionSwitch
 from napari_clxem.plugin.controllers.positions import View, matrix, shown_datasets
-from napari_clxem.plugin.layers import Plane, placed
+from napari_clxem.plugin.layers import Placed, Plane, placed
 from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session.model import Dataset, Session
 
 Key = tuple[str, int]
+# What the user may have set on a layer, and keeps when it is exchanged.
+LOOK = ("colormap", "contrast_limits", "gamma", "opacity", "blending", "visible")
 
 
 class SiteLayers:
@@ -75,16 +77,15 @@ class SiteLayers:
             if one.id not in self._planes and matrix(session, one, self._view) is not None
         ]
 
-    def add(self, session: Session, dataset: Dataset, planes: list[Plane]) -> None:
-        """Show a dataset that has been opened, if it still belongs in the view."""
+    def add(self, session: Session, dataset: Dataset, planes: list[Plane], plane: Plane) -> None:
+        """Show one channel of a dataset that has been opened, if it still belongs in the view."""
         if dataset not in shown_datasets(session, self._view.site):
             return
         self._datasets[dataset.id] = dataset
         self._planes[dataset.id] = planes
         where = matrix(session, dataset, self._view)
         if where is not None:
-            for plane in planes:
-                self._insert(dataset, plane, where)
+            self._insert(dataset, plane, where)
 
     def adopt(self, session: Session, dataset: Dataset, planes: list[Plane], layer: Any) -> None:
         """Take a layer that somebody else inserted for a channel of a dataset, and place it."""
@@ -96,7 +97,10 @@ class SiteLayers:
         self._layers[key] = layer
         where = matrix(session, dataset, self._view)
         if where is not None:
-            self._move(dataset.id, where)
+            self._matrices[key] = where
+            plane = planes[key[1]]
+            # While it is being inserted, a layer cannot be exchanged for one of another kind.
+            self._switch.keep(layer, placed(plane, where).of_kind(layer.multiscale))
 
     def planes(self, dataset: Dataset) -> list[Plane]:
         """Give the channels of a dataset that has been opened; none of another."""
@@ -127,7 +131,26 @@ class SiteLayers:
             if layer is None or (held is not None and np.array_equal(held, where)):
                 continue
             self._matrices[key] = where
-            self._switch.keep(layer, placed(plane, where))
+            shown = placed(plane, where)
+            if shown.many != layer.multiscale:
+                layer = self._exchange(key, layer, shown)
+            self._switch.keep(layer, shown)
+
+    def _exchange(self, key: Key, layer: Any, shown: Placed) -> Any:
+        """Put a layer of several levels in the place of one of a single one, or back."""
+        viewer = self._viewer()
+        assert viewer is not None
+        data, arguments, kind = shown.data(viewer.dims.ndisplay)
+        for name in LOOK:
+            arguments[name] = getattr(layer, name)
+        other = Layer.create(data, arguments, kind)
+        at = viewer.layers.index(layer)
+        # Known before it is inserted and the old one removed, so that both are ours.
+        self._layers[key] = other
+        viewer.layers.insert(at, other)
+        viewer.layers.remove(layer)
+        other.name = layer.name
+        return other
 
     def _insert(self, dataset: Dataset, plane: Plane, where: Floats) -> None:
         viewer = self._viewer()
@@ -135,7 +158,9 @@ class SiteLayers:
         if viewer is None or key in self._layers:
             return
         shown = placed(plane, where)
-        layer = Layer.create(*shown.data(viewer.dims.ndisplay))
+        data, arguments, kind = shown.data(viewer.dims.ndisplay)
+        arguments["visible"] = is_prominent(dataset, self._view)
+        layer = Layer.create(data, arguments, kind)
         height = self._height(viewer, dataset)
         self._layers[key] = layer
         self._matrices[key] = where
@@ -162,6 +187,18 @@ class SiteLayers:
         for key in [key for key, layer in self._layers.items() if layer is event.value]:
             del self._layers[key]
             self._matrices.pop(key, None)
+
+
+def is_prominent(dataset: Dataset, view: View) -> bool:
+    """Tell whether a dataset is seen at first; what covers others waits for a click on its eye.
+
+    Of a site these are its volumes, and whatever the frame is that of.
+    """
+    if dataset.frame == view.frame:
+        return True
+    if view.site is None:
+        return colours.is_fluorescence(dataset.modality, dataset.channels)
+    return dataset.site == view.site and "z" in dataset.axes
 
 
 def rank(dataset: Dataset) -> int:

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 from weakref import ref
 
-from napari.qt.threading import create_worker
 from napari.utils.notifications import show_warning
 from psygnal import Signal
 
-from napari_clxem.errors import ClxemError
 from napari_clxem.plugin.controllers import adoption
 from napari_clxem.plugin.controllers.annotations import Annotations
+from napari_clxem.plugin.controllers.loading import Loader, open_planes
 from napari_clxem.plugin.controllers.positions import View, default_view, origin, target_marks
 from napari_clxem.plugin.controllers.scene import go_to, preview_window
 from napari_clxem.plugin.controllers.site import SiteLayers
-from napari_clxem.plugin.layers import Plane, planes
+from napari_clxem.plugin.layers import Plane
 from napari_clxem.plugin.world import MicrometreWorld, is_preview, unwrapped
 from napari_clxem.session import Session, Store
 from napari_clxem.session.model import Dataset
-from napari_clxem.session.opening import open_dataset
 
 Source = tuple[str, int]
-Opened = tuple[Dataset, list[Plane] | ClxemError]
-
-
-def open_planes(store: Store, dataset: Dataset) -> list[Plane]:
-    """Open a dataset's file and describe its channels; reads no more than their contrast needs.
-
-    Raises
-    ------
-    ClxemError
-        Where the file is not there or cannot be read.
-    """
-    image = open_dataset(store, dataset)
-    meta = {"dataset": dataset.id, "frame": dataset.frame}
-    return planes(image, modality=dataset.modality, name=dataset.name, meta=meta)
 
 
 class Workspace:
@@ -65,8 +49,7 @@ class Workspace:
         self._site = SiteLayers(viewer)
         self._annotations = Annotations(viewer)
         self.target: str | None = None
-        self._failed: set[str] = set()
-        self._worker: Any = None
+        self._loader = Loader(self._take, self._mark)
         self._previews: dict[Source, tuple[str, int]] = {}
         self._store = Store()
         self._connect(self._store)
@@ -89,7 +72,7 @@ class Workspace:
 
     def release(self) -> None:
         """Let the viewer and the session go."""
-        self._stop()
+        self._loader.stop()
         viewer = self._viewer()
         if viewer is not None:
             viewer.layers.events.inserted.disconnect(self._on_inserted)
@@ -99,7 +82,7 @@ class Workspace:
 
     def use(self, store: Store) -> None:
         """Work on another session from now on."""
-        self._stop()
+        self._loader.stop()
         self._disconnect(self._store)
         self._store = store
         self._connect(store)
@@ -130,13 +113,14 @@ class Workspace:
         """
         session = self._store.session
         zero = origin(session, site, frame)
-        self._failed.clear()
+        self._loader.forgive()
         self._site.look_at(session, View(site=site, frame=frame, origin=zero))
         self._refresh(wait)
 
     def show_first(self, wait: bool = True) -> None:
         """Show what a newly opened session is best begun with."""
-        first = default_view(self._store.session)
+        session = self._store.session
+        first = default_view(session, session.sites[0].id if session.sites else None)
         self.show_site(first.site, first.frame, wait=wait)
 
     def choose(self, target: str | None) -> None:
@@ -214,62 +198,22 @@ class Workspace:
     def _refresh(self, wait: bool) -> None:
         """Open what is missing, and bring the marks up to date."""
         session = self._store.session
-        missing = [one for one in self._site.missing(session) if one.id not in self._failed]
+        missing = self._loader.openable(self._site.missing(session))
         if missing and wait:
-            for opened in _open_each(self._store, missing):
-                self._take(opened)
+            self._loader.load(self._store, missing)
         elif missing:
-            self._open_later(missing)
-        self._annotate()
+            self._loader.load_later(self._store, missing)
+        self._mark()
+
+    def _mark(self) -> None:
+        self._annotations.update(self._store.session, self.view)
         self.refreshed.emit()
 
-    def _annotate(self) -> None:
-        if self.view.frame:
-            self._annotations.update(self._store.session, self.view)
-
-    def _open_later(self, missing: list[Dataset]) -> None:
-        self._stop()
-        self._worker = create_worker(
-            _open_each,
-            self._store,
-            missing,
-            _start_thread=False,
-            _progress={"total": len(missing), "desc": "Opening images"},
-        )
-        self._worker.yielded.connect(self._take)
-        self._worker.finished.connect(self._on_opened)
-        self._worker.start()
-
-    def _on_opened(self) -> None:
-        self._worker = None
-        self._annotate()
-        self.refreshed.emit()
-
-    def _take(self, opened: Opened) -> None:
-        dataset, found = opened
-        if isinstance(found, ClxemError):
-            self._failed.add(dataset.id)
-            show_warning(f"{dataset.name}: {found}")
-        else:
-            self._site.add(self._store.session, dataset, found)
-
-    def _stop(self) -> None:
-        if self._worker is not None:
-            self._worker.yielded.disconnect(self._take)
-            self._worker.finished.disconnect(self._on_opened)
-            self._worker.quit()
-            self._worker = None
+    def _take(self, dataset: Dataset, channels: list[Plane], channel: Plane) -> None:
+        self._site.add(self._store.session, dataset, channels, channel)
 
 
 def _knows(session: Session, view: View) -> bool:
     sites = {None, *(one.id for one in session.sites)}
     frames = {"", *(one.name for one in session.frames)}
     return view.site in sites and view.frame in frames
-
-
-def _open_each(store: Store, datasets: list[Dataset]) -> Iterator[Opened]:
-    for dataset in datasets:
-        try:
-            yield dataset, open_planes(store, dataset)
-        except ClxemError as error:
-            yield dataset, error

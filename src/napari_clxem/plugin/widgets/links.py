@@ -75,6 +75,11 @@ class LinksWidget(QScrollArea):
         self._workspace.refreshed.connect(self.refresh)
         self.refresh()
 
+    @property
+    def viewer(self) -> Any:
+        """The viewer, or None once it is gone."""
+        return self._viewer()
+
     def _make_parts(self) -> None:
         self._site = QComboBox()
         self._frame = QComboBox()
@@ -175,12 +180,12 @@ class LinksWidget(QScrollArea):
 
     def _on_open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, keys.OPEN.tip, "", FILTER)
-        viewer = self._viewer()
+        viewer = self.viewer
         if path and viewer is not None:
             open_session(viewer, path)
 
     def _on_save(self) -> None:
-        viewer = self._viewer()
+        viewer = self.viewer
         path = None
         if self._workspace.store.path is None:
             path, _ = QFileDialog.getSaveFileName(self, keys.SAVE.tip, "", FILTER)
@@ -190,10 +195,10 @@ class LinksWidget(QScrollArea):
             save_session(viewer, path)
 
     def _on_undo(self) -> None:
-        undo(self._viewer())
+        undo(self.viewer)
 
     def _on_redo(self) -> None:
-        redo(self._viewer())
+        redo(self.viewer)
 
     def _on_scale(self, path: str, index: int, scale: tuple[float, ...]) -> None:
         try:

@@ -55,7 +55,7 @@ class ScaleRequest(QWidget):
             return
         plane = self._plane.value()
         deep = self._slice.value() or plane
-        scale = (deep, plane, plane) if self._slice.isVisible() else (plane, plane)
+        scale = (deep, plane, plane) if not self._slice.isHidden() else (plane, plane)
         self.given.emit(*self._source, scale)
 
 
