@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_clxem.fiducials.blocks import Block, bin_mean, blocks
-from napari_clxem.fiducials.localisation import Windows
+from napari_clxem.fiducials.modelling import Windows
 from napari_clxem.fiducials.noise import cell_noise
 from napari_clxem.fiducials.profiles import Floats, Profile
 
@@ -112,12 +113,9 @@ def geometry(
     axial, lateral = profile.sigma
     sigma = (axial, lateral, lateral)[-ndim:]
     blur = (profile.blur[0], profile.blur[1], profile.blur[1])[-ndim:]
-    finest = diameter / (24.0 if ndim == 2 else 16.0)
     coarse = tuple(max(1, int(s / 2.0 / p + 1e-6)) for s, p in zip(sigma, spacing, strict=True))
-    fine = tuple(
-        max(1, int(max(min(b, diameter / 12.0), finest) / p + 1e-6))
-        for b, p in zip(blur, spacing, strict=True)
-    )
+    finest = diameter / (24.0 if ndim == 2 else 12.0)
+    fine = tuple(max(1, round(finest / p)) for p in spacing)
     extent = [diameter / 2.0 + 3.0 * b + 0.25 * diameter for b in blur]
     half = tuple(
         max(2, int(np.ceil(e / (p * f)))) for e, p, f in zip(extent, spacing, fine, strict=True)
@@ -293,23 +291,25 @@ def find(image: Any, profile: Profile, shape: Geometry, threshold: float) -> Can
         np.concatenate([p[i] for p in parts]) for i in range(8)
     )
     order = np.argsort(-snr, kind="stable")
-    axes = [
-        (np.arange(n) - h) * f * p
-        for n, h, f, p in zip(shape.window, shape.half, shape.fine, shape.spacing, strict=True)
-    ]
-    offsets = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], axis=1)
-    windows = Windows(data[order], offsets, centres[order] * spacing, shape.window)
+    offsets, inside = _offsets(shape)
+    pixel = float(np.prod(spacing * shape.fine))
+    windows = Windows(data[order][:, inside], offsets, centres[order] * spacing, pixel)
     plateau = np.where(peak >= top, shared, 0)[order]
     return Candidates(index[order] * spacing, snr[order], windows, level, variance, plateau)
 
 
-def _offsets(shape: Geometry) -> Floats:
-    """Positions of a window's averaged pixels from its centre, (m, d) µm."""
-    axes = [
-        (np.arange(n) - h) * f * p
-        for n, h, f, p in zip(shape.window, shape.half, shape.fine, shape.spacing, strict=True)
-    ]
-    return np.stack([grid.ravel() for grid in np.meshgrid(*axes, indexing="ij")], axis=1)
+def _offsets(shape: Geometry) -> tuple[Floats, NDArray[np.bool_]]:
+    """Positions of a window's averaged pixels from its centre, (1, d, m) µm.
+
+    Only those within the ellipsoid that fills the window: its corners say nothing of the bead.
+    The second answer tells which they are.
+    """
+    pitch = [f * p for f, p in zip(shape.fine, shape.spacing, strict=True)]
+    axes = [np.arange(-h, h + 1) * p for h, p in zip(shape.half, pitch, strict=True)]
+    grid = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")])
+    half = np.array([(h + 0.5) * p for h, p in zip(shape.half, pitch, strict=True)])
+    inside: NDArray[np.bool_] = ((grid / half[:, None]) ** 2).sum(axis=0) <= 1.0
+    return grid[None, :, inside], inside
 
 
 def _peaks(block: Block, index: Floats, shape: Geometry) -> tuple[Floats, Floats]:

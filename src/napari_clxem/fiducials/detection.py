@@ -10,17 +10,12 @@ from numpy.typing import ArrayLike
 
 from napari_clxem.errors import ClxemError, MissingScaleError, PointsError
 from napari_clxem.fiducials.candidates import Candidates, Geometry, find, geometry
-from napari_clxem.fiducials.localisation import (
-    BeadFits,
-    NoiseModel,
-    Windows,
-    fit_beads,
-    measure_noise,
-    select,
-)
-from napari_clxem.fiducials.neighbours import fit_pairs, part
+from napari_clxem.fiducials.localisation import BeadFits, fit_beads, select
+from napari_clxem.fiducials.modelling import NoiseModel, Windows
+from napari_clxem.fiducials.neighbours import fit_groups, part
 from napari_clxem.fiducials.noise import noise_line
 from napari_clxem.fiducials.profiles import FWHM, Floats, Profile, projected_ball, solid_ball
+from napari_clxem.fiducials.residuals import measure_noise
 from napari_clxem.fiducials.screening import reasons, significance
 
 Kind = Literal["bright", "dark"]
@@ -33,6 +28,9 @@ _BLURS: dict[tuple[str, int], tuple[Psf, ...]] = {
     ("dark", 3): (0.05,),
 }
 """Full widths of the blur tried where none is given, µm, the usual one first: light, X-rays."""
+
+_TOMOGRAM = 0.1
+"""Volumes sampled finer than this share of a bead along the axis are taken for tomograms."""
 
 _OPACITIES = {"bright": (0.0, 3.0, 30.0), "dark": (0.0, 1.0, 3.0, 30.0)}
 
@@ -142,11 +140,11 @@ def detect(
         for p, s in zip(found.positions[_MOST:], found.snr[_MOST:], strict=True)
     ]
     found = found.first(_MOST)
-    profiles = _profiles(_averaged(shape), diameter, kind, psf)
+    profiles = _profiles(steps, diameter, kind, psf, shape.fine)
     noise = _pixel_noise(found, image.dtype, shape)
     fits, profile = _fit(found, shape, profiles, noise, threshold, image.shape)
     answers = reasons(fits, found, shape, threshold, image.shape)
-    return _collect(fits, found, answers, profile, diameter, weak)
+    return _collect(fits, found, answers, profile, diameter, weak, float(np.prod(shape.fine)))
 
 
 def _no_beads(ndim: int) -> Beads:
@@ -197,12 +195,19 @@ def _check_bead(diameter: float, kind: str, threshold: float, psf: Psf | None) -
 
 
 def _profiles(
-    spacing: tuple[float, ...], diameter: float, kind: Kind, psf: Psf | None
+    spacing: tuple[float, ...],
+    diameter: float,
+    kind: Kind,
+    psf: Psf | None,
+    averaged: tuple[int, ...] = (1, 1, 1),
 ) -> list[Profile]:
     """Profiles to choose from: opacities in projection, and blurs where none is given."""
     blurs = _BLURS[kind, len(spacing)] if psf is None else (psf,)
+    if len(spacing) == 3 and spacing[0] < _TOMOGRAM * diameter:
+        blurs = blurs[::-1]
     opacities = _OPACITIES[kind] if len(spacing) == 2 else (0.0,)
-    return [_profile(spacing, diameter, blur, k) for blur in blurs for k in opacities]
+    pixel = tuple(p * f for p, f in zip(spacing, averaged, strict=False))
+    return [_profile(pixel, diameter, blur, k) for blur in blurs for k in opacities]
 
 
 def _profile(spacing: tuple[float, ...], diameter: float, psf: Psf, opacity: float) -> Profile:
@@ -212,10 +217,6 @@ def _profile(spacing: tuple[float, ...], diameter: float, psf: Psf, opacity: flo
     if len(spacing) == 2:
         return projected_ball(diameter, plane, opacity)
     return solid_ball(diameter, float(np.hypot(axial, spacing[0] / np.sqrt(12.0))), plane)
-
-
-def _averaged(shape: Geometry) -> tuple[float, ...]:
-    return tuple(p * f for p, f in zip(shape.spacing, shape.fine, strict=True))
 
 
 def _pixel_noise(found: Candidates, dtype: Any, shape: Geometry) -> NoiseModel:
@@ -237,15 +238,15 @@ def _fit(
 ) -> tuple[BeadFits, Profile]:
     """Fit every candidate; its noise is measured on those that are beads."""
     leash = 0.6 * np.maximum(np.array(shape.sigma), 0.5 * shape.diameter)
-    windows, touching = part(found, shape.sigma)
+    windows, groups = part(found, shape.sigma)
     profile = _best_profile(profiles, windows, noise, leash)
     starts = (found.positions - windows.centres)[:, None, :]
-    fits = fit_beads(profile, windows, starts, noise, leash)
+    fits, remains = fit_beads(profile, windows, starts, noise, leash)
     good = np.flatnonzero(reasons(fits, found, shape, threshold, size) == "")
     if len(good):
-        noise = measure_noise(select(fits, good), noise)
-        fits = fit_beads(profile, windows, starts, noise, leash)
-    return fit_pairs(fits, found, touching, profile, noise, leash), profile
+        noise = measure_noise(remains.take(good), noise)
+        fits, _ = fit_beads(profile, windows, starts, noise, leash)
+    return fit_groups(fits, windows, groups, profile, noise, leash), profile
 
 
 def _best_profile(
@@ -256,7 +257,7 @@ def _best_profile(
         return profiles[0]
     few = windows.take(np.arange(min(_TRIAL, len(windows.data))))
     starts = np.zeros((len(few.data), 1, few.offsets.shape[1]))
-    trials = [fit_beads(p, few, starts, noise, leash) for p in profiles]
+    trials = [fit_beads(p, few, starts, noise, leash)[0] for p in profiles]
     chi2 = np.array([t.chi2 for t in trials])
     apart = np.array([np.abs(np.log(t.width)).max(axis=1) for t in trials])
     sane = (apart < 0.5).any(axis=0) & np.all(chi2 > 0, axis=0)
@@ -285,8 +286,9 @@ def _collect(
     profile: Profile,
     diameter: float,
     weak: list[Rejected],
+    pixels: float,
 ) -> Beads:
-    """Put the beads together; one found twice is given once."""
+    """Put the beads together; one found twice is given once. `pixels` were averaged to one."""
     strength = np.abs(significance(fits))
     order = np.argsort(-strength, kind="stable")
     keep: list[int] = []
@@ -306,7 +308,7 @@ def _collect(
         positions=best.positions,
         sigma=np.sqrt(np.einsum("ndd->nd", covariance)),
         covariance=covariance,
-        snr=np.abs(best.amplitude) / best.noise,
+        snr=np.abs(best.amplitude) / best.noise / np.sqrt(pixels),
         diameter=profile.diameter(best.width[:, 0], diameter),
         significance=strength[keep],
         rejected=tuple(dropped + weak),

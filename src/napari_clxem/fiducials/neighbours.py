@@ -5,26 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from napari_clxem.fiducials.candidates import Candidates
-from napari_clxem.fiducials.localisation import (
-    BeadFits,
-    Flags,
-    NoiseModel,
-    Windows,
-    fit_beads,
-)
+from napari_clxem.fiducials.localisation import BeadFits, fit_beads
+from napari_clxem.fiducials.modelling import Flags, Indices, NoiseModel, Windows
 from napari_clxem.fiducials.profiles import Floats, Profile
 
 _TOUCHING = 6.0
-"""Beads nearer than this many of their own standard deviations are fitted as two."""
+"""Beads nearer than this many of their own standard deviations are fitted together."""
 
 _RIVAL = 0.2
 """A candidate weaker than this share of its neighbour is structure beside it, not a second bead."""
 
-Pairs = list[tuple[int, int]]
+_LARGEST = 4
+"""Larger groups stay apart: each bead with the pixels that are nearest to it."""
+
+Groups = list[list[int]]
 
 
-def part(found: Candidates, sigma: tuple[float, ...]) -> tuple[Windows, Pairs]:
-    """Blank in every window the pixels nearer to another candidate, and list touching pairs.
+def part(found: Candidates, sigma: tuple[float, ...]) -> tuple[Windows, Groups]:
+    """Blank in every window the pixels nearer to another candidate, and list touching groups.
 
     Parameters
     ----------
@@ -37,29 +35,27 @@ def part(found: Candidates, sigma: tuple[float, ...]) -> tuple[Windows, Pairs]:
     -------
     windows : Windows
         Windows with neighbours blanked.
-    touching : list of (int, int)
-        Pairs that touch each other and nothing else.
+    groups : list of list of int
+        Candidates that touch, in groups of two to four.
     """
     from scipy.spatial import cKDTree
 
     scale = np.array(sigma)
     points = found.positions / scale
-    offsets = found.windows.offsets / scale
+    offsets = found.windows.offsets[0].T / scale
     reach = float(np.linalg.norm(np.abs(offsets).max(axis=0)))
     data = found.windows.data.copy()
     touching = []
     for i, j in cKDTree(points).query_pairs(reach, output_type="ndarray"):
         for own, other in ((i, j), (j, i)):
             if found.snr[other] >= _RIVAL * found.snr[own]:
-                nearer = _nearer(
-                    offsets + found.windows.centres[own] / scale, points[other], points[own]
-                )
-                data[own, nearer] = np.nan
+                places = offsets + found.windows.centres[own] / scale
+                data[own, _nearer(places, points[other], points[own])] = np.nan
         alike = min(found.snr[i], found.snr[j]) >= _RIVAL * max(found.snr[i], found.snr[j])
         if alike and np.linalg.norm(points[i] - points[j]) < _TOUCHING:
             touching.append((int(i), int(j)))
-    windows = Windows(data, found.windows.offsets, found.windows.centres, found.windows.shape)
-    return windows, _lone(touching)
+    windows = Windows(data, found.windows.offsets, found.windows.centres, found.windows.pixel)
+    return windows, _groups(touching, len(points))
 
 
 def _nearer(places: Floats, other: Floats, own: Floats) -> Flags:
@@ -67,39 +63,54 @@ def _nearer(places: Floats, other: Floats, own: Floats) -> Flags:
     return nearer
 
 
-def _lone(touching: Pairs) -> Pairs:
-    """Pairs whose two members touch nothing else."""
-    count: dict[int, int] = {}
-    for pair in touching:
-        for i in pair:
-            count[i] = count.get(i, 0) + 1
-    return [(i, j) for i, j in touching if count[i] == count[j] == 1]
+def _groups(touching: list[tuple[int, int]], count: int) -> Groups:
+    """Find connected groups of a size worth fitting together."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not touching:
+        return []
+    rows, columns = np.array(touching).T
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(count, count))
+    _, labels = connected_components(graph, directed=False)
+    groups = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels[rows])]
+    return [group for group in groups if len(group) <= _LARGEST]
 
 
-def fit_pairs(
+def fit_groups(
     fits: BeadFits,
-    found: Candidates,
-    touching: Pairs,
+    windows: Windows,
+    groups: Groups,
     profile: Profile,
     noise: NoiseModel,
     leash: Floats,
 ) -> BeadFits:
-    """Fit touching pairs again, as two beads in the whole window of the first.
+    """Fit the beads of each group again, together, over the pixels of all its windows.
 
     Returns
     -------
     BeadFits
-        `fits` with the rows of the pairs replaced.
+        `fits` with the rows of the groups' beads replaced.
     """
-    if not touching:
-        return fits
-    pairs = np.array(touching, dtype=np.intp)
-    windows = found.windows.take(pairs[:, 0])
-    starts = fits.positions[pairs] - windows.centres[:, None, :]
-    both = fit_beads(profile, windows, starts, noise, leash / 2.0)
-    rows = pairs.T.ravel()
-    merged = {}
-    for name in BeadFits.__dataclass_fields__:
-        merged[name] = getattr(fits, name).copy()
-        merged[name][rows] = getattr(both, name)
+    merged = {name: getattr(fits, name).copy() for name in BeadFits.__dataclass_fields__}
+    for size in range(2, _LARGEST + 1):
+        alike = np.array([g for g in groups if len(g) == size], dtype=np.intp).reshape(-1, size)
+        if not len(alike):
+            continue
+        joint = _join(windows, alike)
+        starts = fits.positions[alike] - joint.centres[:, None, :]
+        both, _ = fit_beads(profile, joint, starts, noise, leash / 2.0)
+        for name, values in merged.items():
+            values[alike.T.ravel()] = getattr(both, name)
     return BeadFits(**merged)
+
+
+def _join(windows: Windows, groups: Indices) -> Windows:
+    """One window per group, centred on the first bead's."""
+    centres = windows.centres[groups[:, 0]]
+    data = np.concatenate([windows.data[column] for column in groups.T], axis=1)
+    offsets = np.concatenate(
+        [windows.offsets + (windows.centres[column] - centres)[:, :, None] for column in groups.T],
+        axis=2,
+    )
+    return Windows(data, offsets, centres, windows.pixel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_clxem.fiducials.localisation import NoiseModel
+from napari_clxem.fiducials.modelling import NoiseModel
 from napari_clxem.fiducials.profiles import Floats
 
 
