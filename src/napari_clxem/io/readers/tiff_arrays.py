@@ -203,14 +203,16 @@ def _check(tiff: OpenTiff, series: TiffPageSeries) -> None:
         raise ReadError(
             f"{name} is compressed in a way that needs another package; pip install imagecodecs."
         )
-    parts = math.prod(page.chunked) if page.is_tiled or page.compression != 1 else 1
+    whole = page.is_contiguous
+    parts = 1 if whole else math.prod(page.chunked)
     for other in series.pages:
         if other is not None:
-            _check_extent(name, other, parts)
+            _check_extent(name, other, parts, page.nbytes if whole else 0)
     _check_chunk(name, page)
 
 
-def _check_extent(name: str, page: TiffPage | TiffFrame, parts: int) -> None:
+def _check_extent(name: str, page: TiffPage | TiffFrame, parts: int, nbytes: int) -> None:
+    """Refuse a plane that lists too few parts, or that ends after the file does."""
     listed = min(len(page.dataoffsets), len(page.databytecounts))
     if listed < parts:
         raise ReadError(
@@ -218,9 +220,8 @@ def _check_extent(name: str, page: TiffPage | TiffFrame, parts: int) -> None:
             "header seems damaged."
         )
     size = page.parent.filehandle.size
-    end = max(
-        (o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False) if n), default=0
-    )
+    ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False) if n]
+    end = max([*ends, page.dataoffsets[0] + nbytes] if nbytes else ends, default=0)
     if end > size:
         raise ReadError(
             f"{name} is truncated: plane {page.index} ends at byte {end}, the file at byte {size}; "
