@@ -57,6 +57,7 @@ def assert_nothing(viewer, place):
     assert seen[len(seen) // 2, len(seen) // 2] < 40
 
 
+@pytest.mark.slow
 def test_beads_of_a_tilted_stack_lie_where_they_are_in_the_reference(
     make_napari_viewer, monkeypatch
 ):

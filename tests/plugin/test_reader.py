@@ -149,7 +149,8 @@ def test_the_same_file_opened_twice_is_one_dataset(viewer, stack):
     assert len(store_for(viewer).session.datasets) == 1
 
 
-def test_a_preview_enters_the_session_once_its_pixel_size_is_given(viewer, unscaled):
+@pytest.mark.gl
+def test_a_preview_enters_the_session_once_its_pixel_size_is_given(viewer, unscaled, qtbot):
     from napari_clxem.plugin.controllers import store_for, workspace_for
 
     insert(viewer, read_image(unscaled))
@@ -162,7 +163,9 @@ def test_a_preview_enters_the_session_once_its_pixel_size_is_given(viewer, unsca
     (dataset,) = store_for(viewer).session.datasets
     assert dataset.scale == (0.2, 0.2)
     assert workspace.previews == {}
-    assert not [layer for layer in viewer.layers if layer.metadata["clxem"]["preview"]]
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=5000)
+    assert viewer.layers[0].scale == pytest.approx((0.2, 0.2))
+    assert viewer.layers[0].units == (pint.Unit("um"),) * 2
 
 
 def test_a_preview_is_kept_apart_from_micrometres(viewer, stack, unscaled, monkeypatch):

@@ -38,6 +38,7 @@ def test_a_window_opens_on_the_first_site_with_its_dock_and_scale_bar(window):
     assert workspace_for(window).view.site == "c1"
 
 
+@pytest.mark.slow
 def test_pictures_are_taken_of_every_site(window, tmp_path):
     files = take_pictures(window, tmp_path / "pictures")
     names = sorted(file.name for file in files)

@@ -12,7 +12,7 @@ from conftest import BEADS, declared, made_grid, moved_link, turned
 from napari_clxem.errors import SessionError
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import release, store_for, workspace_for
-from napari_clxem.plugin.controllers.positions import default_view
+from napari_clxem.plugin.controllers.positions import absent, default_view
 from napari_clxem.session import Store, edits
 from napari_clxem.session.model import Dataset, Landmark, Link
 
@@ -113,6 +113,7 @@ def test_every_shortcut_stands_once_in_the_table():
     assert keys.UNDO.tooltip.endswith("(Ctrl+Z)")
 
 
+@pytest.mark.gl
 def test_a_link_taken_away_takes_its_image_along_and_brings_it_back(viewer, workspace, qtbot):
     workspace.store.commit(lambda s: edits.drop(s, Link, "to-tomogram"), "Drop")
     assert "tomogram · beads" not in names(viewer)
@@ -121,6 +122,7 @@ def test_a_link_taken_away_takes_its_image_along_and_brings_it_back(viewer, work
     qtbot.waitUntil(lambda: "tomogram · beads" in names(viewer), timeout=5000)
 
 
+@pytest.mark.gl
 def test_a_dataset_whose_record_changed_is_opened_anew(viewer, workspace, grid, qtbot):
     grid.opened.clear()
     workspace.store.commit(lambda s: edits.set_axial_scaling(s, "stack", 1.4), "Refraction")
@@ -205,6 +207,7 @@ def test_a_grazing_view_is_not_forced_into_the_frame(viewer, grid):
         for frame in session.frames)), journal=False))  # fmt: skip
     workspace.show_site("c1", "reference")
     assert "map · beads" not in names(viewer)
+    assert absent(workspace.store.session, workspace.view) == [("map", "seen from the side")]
 
 
 def test_a_site_is_first_shown_in_the_frame_of_its_finest_volume(grid):

@@ -74,6 +74,7 @@ def target_points(marks: Sequence[Mark], ndim: int) -> LayerData:
             "color": TARGET,
             "size": 13,
             "anchor": "upper_left",
+            "blending": "translucent_no_depth",
             "translation": [0.0] * (ndim - 1) + [1.2 * max((m.radius for m in marks), default=0)],
         },
     }

@@ -18,7 +18,7 @@ from napari_clxem.session import Store
 DOCK = "Links & targets"
 SIZE = (1500, 900)
 # Camera of a picture of a volume: from above, to one side.
-OBLIQUE = (15.0, 25.0, 75.0)
+OBLIQUE = (0.0, -20.0, -25.0)
 
 
 def open_window(session_path: str | Path, show: bool = True) -> Any:

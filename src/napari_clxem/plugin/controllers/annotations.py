@@ -71,8 +71,9 @@ class Annotations:
         elif marks:
             self._layers[describe] = layer = Layer.create(*describe(marks, ndim))
             layer.editable = False
+            selected = set(viewer.layers.selection)
             viewer.layers.append(layer)
-            viewer.layers.selection.clear()
+            viewer.layers.selection = selected
 
     def _on_removed(self, event: Any) -> None:
         for describe in [one for one, layer in self._layers.items() if layer is event.value]:

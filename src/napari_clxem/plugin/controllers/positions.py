@@ -98,6 +98,21 @@ def matrix(session: Session, dataset: Dataset, view: View) -> Floats | None:
     return local(drawn, view.origin)
 
 
+def absent(session: Session, view: View) -> list[tuple[str, str]]:
+    """Name the datasets of the site that cannot be drawn in the frame shown, and say why."""
+    if not view.frame:
+        return []
+    found = []
+    for dataset in shown_datasets(session, view.site):
+        if spatial(dataset) is None:
+            found.append((dataset.name, "no pixel size"))
+        elif route(session, dataset, view.frame) is None:
+            found.append((dataset.name, "not linked"))
+        elif matrix(session, dataset, view) is None:
+            found.append((dataset.name, "seen from the side"))
+    return found
+
+
 def _steepness(placement: Floats) -> float:
     """Give the angle between an image plane and the plane of the frame it is drawn in, degrees."""
     normal = np.cross(placement[:3, 1], placement[:3, 2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_clxem.plugin.controllers.positions import View
+from napari_clxem.plugin.controllers.positions import View, absent
 from napari_clxem.session.model import Session, Target
 from napari_clxem.session.summary import (
     LinkRow,
@@ -59,6 +59,12 @@ def headline(session: Session, view: View, target: Target | None) -> Headline:
         f"lateral, predicted in {view.frame} (95 %: within {nanometres(row.radius)}{axial})\n"
         f"by way of {row.way}",
     )
+
+
+def absence(session: Session, view: View) -> str:
+    """Say which images of the site are not drawn in the frame shown; empty for none."""
+    names = [f"{name} ({why})" for name, why in absent(session, view)]
+    return f"Not drawn in {view.frame}: {', '.join(names)}" if names else ""
 
 
 def target_cells(row: TargetRow) -> tuple[str, ...]:

@@ -66,8 +66,13 @@ class SiteLayers:
 
     def look_at(self, session: Session, view: View) -> None:
         """Turn to another site or frame: drop what does not belong, move what stays."""
-        self._view = view
+        before, self._view = self._view, view
         self.update(session)
+        for (name, _), layer in self._layers.items():
+            # Where the rule gives the same answer as before, the user's own choice stays.
+            prominent = is_prominent(self._datasets[name], view)
+            if prominent != is_prominent(self._datasets[name], before):
+                layer.visible = prominent
 
     def missing(self, session: Session) -> list[Dataset]:
         """Give the datasets that belong in the view and have not been opened yet."""
@@ -164,7 +169,9 @@ class SiteLayers:
         height = self._height(viewer, dataset)
         self._layers[key] = layer
         self._matrices[key] = where
+        selected = set(viewer.layers.selection)
         viewer.layers.insert(height, layer)
+        viewer.layers.selection = selected
         self._switch.keep(layer, shown)
 
     def _height(self, viewer: Any, dataset: Dataset) -> int:

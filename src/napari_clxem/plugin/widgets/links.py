@@ -24,6 +24,7 @@ from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import redo, undo, workspace_for
 from napari_clxem.plugin.controllers.opening import open_session, save_session
 from napari_clxem.plugin.controllers.rows import (
+    absence,
     find_target,
     headline,
     link_cells,
@@ -85,11 +86,12 @@ class LinksWidget(QScrollArea):
         self._frame = QComboBox()
         self._large = QLabel()
         self._small = QLabel()
+        self._absence = QLabel()
         self._targets = Table(TARGETS)
         self._links = Table(LINKS)
         self._scale = ScaleRequest()
         self._large.setStyleSheet("font-size: 22px; font-weight: bold;")
-        for label in (self._large, self._small):
+        for label in (self._large, self._small, self._absence):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         for box in (self._site, self._frame):
@@ -131,6 +133,7 @@ class LinksWidget(QScrollArea):
         column.addWidget(self._small)
         column.addWidget(self._targets)
         column.addWidget(self._links)
+        column.addWidget(self._absence)
         column.addStretch(1)
         self.setWidget(inside)
 
@@ -159,6 +162,7 @@ class LinksWidget(QScrollArea):
             (self._choosers, session.datasets),
         ):
             part.setVisible(bool(filled))
+        self._absence.setText(absence(session, view))
         self._scale.ask(workspace.previews)
         self._refresh_buttons()
 
