@@ -48,7 +48,7 @@ def length_factor(unit: str) -> float:
     import pint
 
     name = _SPELLINGS.get(unit.strip(), unit.strip())
-    registry = pint.get_application_registry()
+    registry = pint.application_registry
     try:
         factor = float(registry.Quantity(1.0, name).to("micrometer").magnitude)
     except (pint.PintError, AssertionError, TypeError, ValueError, AttributeError) as error:

@@ -33,7 +33,8 @@ class Calibration:
     shear_sd : float
         Of the shear and of the difference between the in-plane scales, relative.
     axial_sd : float
-        Of the axial scale against the in-plane one, relative (refraction, focus drive).
+        Of the axial scale against the in-plane one, relative (refraction, focus drive); the
+        shears along z, which a tilted ice surface makes, have half of it.
     tilt_sd : float or None
         Of the angle between the viewing directions about either in-plane axis, degrees; None
         where nothing is known of it.
@@ -168,6 +169,7 @@ class Model:
         found = np.full(len(_STRAINS[self.d_in]), prior.shear_sd)
         if self.d_in == 3:
             found[2] = prior.axial_sd
+            found[3:] = max(prior.axial_sd / 2, prior.shear_sd)
         return found
 
 

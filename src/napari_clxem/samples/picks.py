@@ -64,7 +64,7 @@ def _pick(
     return Picks(
         moving_frame=moving.name,
         fixed_frame=fixed.name,
-        model="projection",
+        model="affine",
         note=note,
         ids=tuple(names),
         moving=true + a * rng.standard_normal(a.shape),

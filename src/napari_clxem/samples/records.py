@@ -207,7 +207,7 @@ def landmark_text(picks: Picks) -> str:
         moving = [f"{value:.4f}" for value in picks.moving[index]]
         fixed = ["", *(f"{value:.4f}" for value in picks.fixed[index])]
         sd = [
-            f"{np.sqrt(np.mean(values[index] ** 2)):.3f}"
+            " ".join(f"{value:.3f}" for value in values[index])
             for values in (picks.moving_sd, picks.fixed_sd)
         ]
         lines.append(",".join([name, *moving, *fixed, *sd]))

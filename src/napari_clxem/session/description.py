@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from napari_clxem.errors import ClxemError, ReadError
-from napari_clxem.frames import Affine, UncertainAffine
+from napari_clxem.frames import Affine, Calibration, UncertainAffine
 from napari_clxem.frames.affine import Floats
 from napari_clxem.io.image import StagePosition
 from napari_clxem.session.geometry import estimate
@@ -26,6 +26,8 @@ from napari_clxem.session.opening import dataset_from_file
 
 # How far a stage reading may be trusted: position µm, turn degrees, scale relative.
 STAGE_SD = (1.5, 1.0, 0.02)
+# What is known of an affine map onto a view from any side before its landmarks are looked at.
+OBLIQUE_VIEW = Calibration(scale_sd=0.03, shear_sd=0.005, axial_sd=0.05)
 # Views that do not look along the stage's z: their image axes do not run along its axes.
 OBLIQUE = ("fib", "tem")
 
@@ -158,17 +160,19 @@ def stage_map(dataset: Dataset) -> UncertainAffine | None:
 
 def _extent(dataset: Dataset) -> Floats:
     shape = [n for n, axis in zip(dataset.shape, dataset.axes, strict=True) if axis in "zyx"]
-    return (np.array(shape) - 1.0) * np.array(dataset.scale)
+    return np.asarray((np.array(shape) - 1.0) * np.array(dataset.scale))
 
 
 def _picked(entry: Mapping[str, Any], folder: Path) -> Link:
     moving, fixed = str(entry["moving"]), str(entry["fixed"])
+    model = str(entry["model"])
     return Link(
         id=f"picked-{moving}-{fixed}",
         moving=moving,
         fixed=fixed,
         kind="landmarks",
-        model=str(entry["model"]),
+        model=model,
+        prior=OBLIQUE_VIEW if model == "affine" else None,
         landmarks=read_landmarks(folder / str(entry["file"])),
         note=str(entry.get("note", "")),
     )

@@ -81,12 +81,12 @@ def _link_row(session: Session, link: Link, target: Target | None) -> LinkRow:
             (str(error),),
         )
     probe = found.centre[np.newaxis]
-    if target is not None:
+    if target is not None and _concerns(session, link, target):
         try:
             route = graph(session).transform(target.frame, link.moving, [target.position])
             probe = route.transform([target.position])[:, -len(found.centre) :]
         except NoPathError:
-            target = None
+            pass  # the landmarks' centre stands for a target that cannot be placed
     spread = found.predict_error(probe)[0, -2:, -2:]
     fitted = isinstance(found, Fit)
     missed = found.leave_one_out if isinstance(found, Fit) else np.empty(0)
@@ -106,6 +106,13 @@ def _link_row(session: Session, link: Link, target: Target | None) -> LinkRow:
             *([link.note] if link.note else []),
         ),
     )
+
+
+def _concerns(session: Session, link: Link, target: Target) -> bool:
+    """Tell whether a target lies in what a link joins: not in that of another site."""
+    frames = (link.moving, link.fixed)
+    sites = {data.site for data in session.datasets if data.frame in frames} - {None}
+    return target.site is None or not sites or target.site in sites
 
 
 def target_rows(session: Session, frame: str) -> tuple[TargetRow, ...]:
