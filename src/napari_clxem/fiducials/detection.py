@@ -22,7 +22,7 @@ Kind = Literal["bright", "dark"]
 Psf = float | tuple[float, float]
 
 _BLURS: dict[tuple[str, int], tuple[Psf, ...]] = {
-    ("bright", 2): (0.35, 0.1),
+    ("bright", 2): (0.35, 0.1, 0.8),
     ("bright", 3): ((1.0, 0.35), (0.1, 0.05)),
     ("dark", 2): (0.05, 0.35),
     ("dark", 3): (0.05,),
@@ -33,6 +33,9 @@ _TOMOGRAM = 0.1
 """Volumes sampled finer than this share of a bead along the axis are taken for tomograms."""
 
 _OPACITIES = {"bright": (0.0, 3.0, 30.0), "dark": (0.0, 1.0, 3.0, 30.0)}
+
+_WIDTH_SD = 0.05
+"""Spread of the logarithm of bead widths when a profile is chosen."""
 
 _MOST = 4000
 _TRIAL = 24
@@ -110,7 +113,8 @@ def detect(
         same at any pixel size, bead size and modality.
     psf : float or (axial, lateral), optional
         Full width at half maximum of the blur, µm. Where it is not given, a few usual ones are
-        tried and the one that fits the image's beads best is taken.
+        tried and the one that fits the image's beads best is adjusted to make the typical bead
+        as wide as `diameter` demands.
 
     Returns
     -------
@@ -239,7 +243,8 @@ def _fit(
     """Fit every candidate; its noise is measured on those that are beads."""
     leash = 0.6 * np.maximum(np.array(shape.sigma), 0.5 * shape.diameter)
     windows, groups = part(found, shape.sigma)
-    profile = _best_profile(profiles, windows, noise, leash)
+    least = min(p.blur[1] for p in profiles)
+    profile = _best_profile(profiles, windows, noise, leash, least)
     starts = (found.positions - windows.centres)[:, None, :]
     fits, remains = fit_beads(profile, windows, starts, noise, leash)
     good = np.flatnonzero(reasons(fits, found, shape, threshold, size) == "")
@@ -250,23 +255,38 @@ def _fit(
 
 
 def _best_profile(
-    profiles: list[Profile], windows: Windows, noise: NoiseModel, leash: Floats
+    profiles: list[Profile], windows: Windows, noise: NoiseModel, leash: Floats, least: float
 ) -> Profile:
-    """Choose the profile that fits the strongest candidates best, by summed log chi-square."""
+    """Choose the profile under which the strongest candidates are likeliest.
+
+    It has to fit, and to need no stretching: the beads' diameter is known. What stretching is
+    left is put down to the blur, which is at least `least` (sd, µm).
+    """
     if len(profiles) == 1:
         return profiles[0]
     few = windows.take(np.arange(min(_TRIAL, len(windows.data))))
     starts = np.zeros((len(few.data), 1, few.offsets.shape[1]))
     trials = [fit_beads(p, few, starts, noise, leash)[0] for p in profiles]
     chi2 = np.array([t.chi2 for t in trials])
-    apart = np.array([np.abs(np.log(t.width)).max(axis=1) for t in trials])
-    sane = (apart < 0.5).any(axis=0) & np.all(chi2 > 0, axis=0)
-    if not sane.any():
-        return profiles[0]
-    # A candidate that no profile fits is no bead and has no say.
+    apart = np.array([np.log(t.width[:, 0]) for t in trials]) / _WIDTH_SD
     best = chi2.min(axis=0)
-    say = sane & (best <= 4.0 * np.median(best[sane]))
-    return profiles[int(np.argmin(np.log(chi2[:, say]).sum(axis=1)))]
+    # A candidate that no profile fits is no bead and has no say.
+    say = (best > 0) & (best <= 4.0 * np.median(best)) & (np.abs(apart).min(axis=0) < 4.0)
+    if not say.any():
+        return profiles[0]
+    pixels = np.isfinite(few.data).sum(axis=1)
+    cost = pixels * np.log(np.maximum(chi2, 1e-300)) + np.minimum(apart**2, 100.0)
+    chosen = int(np.argmin(cost[:, say].sum(axis=1)))
+    return _with_measured_blur(profiles[chosen], trials[chosen].width[say], least)
+
+
+def _with_measured_blur(profile: Profile, widths: Floats, least: float) -> Profile:
+    """Give the profile the blur that makes beads of its diameter as wide as those seen."""
+    axial, lateral = profile.sigma
+    seen = np.median(widths, axis=0) * (lateral, axial)[: widths.shape[1]]
+    blurs = np.sqrt(np.maximum(seen**2 - profile.ball, least**2))
+    # A round number lets profiles be looked up again.
+    return profile.blurred(round(float(blurs[-1]), 3), round(float(blurs[0]), 3))
 
 
 def _inflation(lopsided: Floats) -> Floats:
@@ -309,7 +329,7 @@ def _collect(
         sigma=np.sqrt(np.einsum("ndd->nd", covariance)),
         covariance=covariance,
         snr=np.abs(best.amplitude) / best.noise / np.sqrt(pixels),
-        diameter=profile.diameter(best.width[:, 0], diameter),
+        diameter=profile.diameter(best.width[:, 0]),
         significance=strength[keep],
         rejected=tuple(dropped + weak),
     )

@@ -30,6 +30,7 @@ from napari_clxem.fiducials.residuals import Remains, elongation, smooth_residua
 _WIDEST = float(np.log(2.5))
 _BATCH_PIXELS = 400_000
 _STEPS = 25
+_FLAT = 0.01
 
 
 @dataclass(frozen=True)
@@ -159,17 +160,27 @@ def _iterate(
         gradient[:, widths] -= current[:, widths] / WIDTH_SD**2
         sd = np.sqrt(np.einsum("npp->np", invert(normal)))
         normal[:, diagonal, diagonal] *= 1.0 + damping[active, None]
-        trial = _clip(current + solve(normal, gradient), start[active], layout, leash)
+        step = solve(normal, gradient)
+        trial = _clip(current + step, start[active], layout, leash)
         trial_model, trial_jacobian = evaluate(profile, part.offsets, trial, layout)
         before = _score(part, model, weight, current, layout)
         after = _score(part, trial_model, weight, trial, layout)
         better = after <= before * (1.0 + 1e-12)
-        step = np.abs(trial - current)[:, centres] / np.maximum(sd[:, centres], 1e-12)
+        moved = np.abs(trial - current)[:, centres] / np.maximum(sd[:, centres], 1e-12)
         parameters[active[better]] = trial[better]
-        last[active[better]] = step[better].max(axis=1)
+        last[active[better]] = moved[better].max(axis=1)
         model[better], jacobian[better] = trial_model[better], trial_jacobian[better]
-        damping[active] *= np.where(better, 0.1, 10.0)
-        stay = (damping[active] < 1e8) & ~(better & (last[active] < 0.01))
+        # Sharp beads curve the cost more than their derivatives tell, and full steps overshoot.
+        promised = np.einsum("np,np->n", step, gradient)
+        kept = (before - after) / np.maximum(promised, 1e-300)
+        shorter = np.maximum(4.0 * damping[active], 0.5)
+        damping[active] = np.where(
+            kept < 0.4, shorter, np.where(kept > 0.7, 0.1, 1.0) * damping[active]
+        )
+        # Coarse pixels make the cost of a sharp bead bumpy far below what noise can tell.
+        settled = np.abs(before - after) < _FLAT
+        last[active[settled & (moved.max(axis=1) < 0.5)]] = 0.0
+        stay = (damping[active] < 1e8) & (last[active] > 0.01)
         if not stay.all():
             active, model, jacobian = active[stay], model[stay], jacobian[stay]
         if not len(active):

@@ -39,6 +39,10 @@ class Profile:
         Variance of the unblurred bead along one axis, µm².
     blur : tuple of float
         Standard deviations of the blur, (axial, lateral), µm.
+    bead : float
+        Diameter of the bead, µm.
+    opacity : float or None
+        Optical depth of a projected ball; None for a ball in a volume.
     """
 
     values: Floats
@@ -47,6 +51,8 @@ class Profile:
     step: float
     ball: float
     blur: tuple[float, float]
+    bead: float
+    opacity: float | None
 
     @property
     def sigma(self) -> tuple[float, float]:
@@ -82,14 +88,20 @@ class Profile:
         value += axial * (row - j) * self.step
         return value, slope, axial * np.sign(zeta)
 
-    def diameter(self, scale: Floats, diameter: float) -> Floats:
+    def blurred(self, axial: float, lateral: float) -> Profile:
+        """Give the profile of the same bead under another blur (standard deviations, µm)."""
+        if self.opacity is None:
+            return solid_ball(self.bead, axial, lateral)
+        return projected_ball(self.bead, lateral, self.opacity)
+
+    def diameter(self, scale: Floats) -> Floats:
         """Diameter of a bead whose image is `scale` times as wide as this profile's.
 
         Second moments add, so the blur is taken off in quadrature.
         """
         lateral = self.blur[1] ** 2
         variance = scale**2 * (self.ball + lateral) - lateral
-        actual: Floats = diameter * np.sqrt(np.maximum(variance, 0.0) / self.ball)
+        actual: Floats = self.bead * np.sqrt(np.maximum(variance, 0.0) / self.ball)
         return actual
 
 
@@ -107,7 +119,14 @@ def _derivatives(values: Floats, step: float) -> tuple[Floats, Floats]:
     return radial, axial
 
 
-def _close(values: Floats, step: float, ball: float, blur: tuple[float, float]) -> Profile:
+def _close(
+    values: Floats,
+    step: float,
+    ball: float,
+    blur: tuple[float, float],
+    bead: float,
+    opacity: float | None,
+) -> Profile:
     """Normalise to unit peak and end the table in zeros."""
     values = values / values[0, 0]
     radial, axial = _derivatives(values, step)
@@ -115,7 +134,7 @@ def _close(values: Floats, step: float, ball: float, blur: tuple[float, float]) 
         table[:, -1] = 0.0
         if values.shape[0] > 1:
             table[-1] = 0.0
-    return Profile(values, radial, axial, step, ball, blur)
+    return Profile(values, radial, axial, step, ball, blur, bead, opacity)
 
 
 @lru_cache(maxsize=64)
@@ -132,7 +151,7 @@ def projected_ball(diameter: float, blur: float, opacity: float) -> Profile:
     from scipy.ndimage import gaussian_filter
 
     radius = diameter / 2.0
-    step = radius / 40.0
+    step = min(radius / 40.0, blur / 8.0)
     reach = radius + _REACH * blur + 3.0 * step
     half = int(np.ceil(reach / step))
     line = np.arange(-half, half + 1) * step
@@ -141,30 +160,46 @@ def projected_ball(diameter: float, blur: float, opacity: float) -> Profile:
     sharp = chord if opacity < 1e-3 else -np.expm1(-opacity * chord)
     ball = float((sharp * line[:, None] ** 2).sum() / sharp.sum())
     blurred = gaussian_filter(sharp, blur / step, truncate=_REACH + 1.0, mode="constant")
-    return _close(blurred[half, half:][None, :].copy(), step, ball, (blur, blur))
+    return _close(blurred[half, half:][None, :].copy(), step, ball, (blur, blur), diameter, opacity)
 
 
 @lru_cache(maxsize=64)
 def solid_ball(diameter: float, axial_blur: float, lateral_blur: float) -> Profile:
     """Profile of a filled ball in a volume.
 
+    A ball blurred alike in all directions has a closed form; what the axial blur has beyond the
+    lateral one is a convolution along the axis.
+
     Parameters
     ----------
     diameter, axial_blur, lateral_blur : float
-        Diameter of the ball and standard deviations of the blur along and across the axis, µm.
+        Diameter of the ball and standard deviations of the blur along and across the axis, µm;
+        an axial blur below the lateral one counts as equal to it.
     """
-    from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import gaussian_filter1d
 
     radius = diameter / 2.0
-    step = radius / 20.0
-    blur = (axial_blur, lateral_blur, lateral_blur)
-    half = [int(np.ceil((radius + _REACH * b) / step)) + 3 for b in blur]
-    lines = [np.arange(-h, h + 1) * step for h in half]
-    z, y, x = np.meshgrid(*lines, indexing="ij", sparse=True)
-    r = np.sqrt(z**2 + y**2 + x**2)
-    sharp = np.clip((radius - r) / step + 0.5, 0.0, 1.0)
-    blurred = gaussian_filter(
-        sharp, [b / step for b in blur], truncate=_REACH + 1.0, mode="constant"
+    axial_blur = max(axial_blur, lateral_blur)
+    step = min(radius / 40.0, lateral_blur / 8.0)
+    across = np.arange(int(np.ceil((radius + _REACH * lateral_blur) / step)) + 3) * step
+    half = int(np.ceil((radius + _REACH * axial_blur) / step)) + 3
+    along = np.arange(-half, half + 1) * step
+    plane = _blurred_ball(np.hypot(along[:, None], across[None, :]), radius, lateral_blur)
+    extra = float(np.sqrt(axial_blur**2 - lateral_blur**2)) / step
+    if extra > 0:
+        plane = gaussian_filter1d(plane, extra, axis=0, truncate=_REACH + 1.0, mode="constant")
+    return _close(
+        plane[half:].copy(), step, radius**2 / 5.0, (axial_blur, lateral_blur), diameter, None
     )
-    plane = blurred[half[0] :, half[1], half[2] :].copy()
-    return _close(plane, step, radius**2 / 5.0, (axial_blur, lateral_blur))
+
+
+def _blurred_ball(r: Floats, radius: float, blur: float) -> Floats:
+    """Radial profile of a unit ball convolved with a Gaussian: the integral in closed form."""
+    from scipy.special import erf
+
+    inner, outer = (radius - r) / blur, (radius + r) / blur
+    steps = 0.5 * (erf(inner / np.sqrt(2.0)) + erf(outer / np.sqrt(2.0)))
+    bells = np.exp(-(inner**2) / 2.0) - np.exp(-(outer**2) / 2.0)
+    safe = np.maximum(r, 1e-6 * radius)
+    profile: Floats = steps - blur / (safe * np.sqrt(2.0 * np.pi)) * bells
+    return profile
