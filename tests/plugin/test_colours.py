@@ -42,3 +42,12 @@ def test_without_a_modality_several_channels_or_a_wavelength_mean_light():
     assert colours.is_fluorescence("", (Channel("a"), Channel("b")))
     assert colours.is_fluorescence("", (Channel("a", wavelength=500.0),))
     assert not colours.is_fluorescence("", (Channel("a"),))
+
+
+@pytest.mark.parametrize(
+    ("name", "support"),
+    [("reflection", True), ("DIC", True), ("acidic vesicles", False), ("nuclei", False)],
+)
+def test_channels_of_the_support_are_grey(name, support):
+    assert colours.is_support(Channel(name)) is support
+    assert (colours.colormap(Channel(name), 0, True) == "gray") is support

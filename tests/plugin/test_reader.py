@@ -61,6 +61,14 @@ def test_a_stack_becomes_one_layer_per_channel_in_micrometres(stack):
         assert layer.metadata["clxem"]["frames"] == 2
 
 
+def test_of_several_time_points_the_first_is_shown_and_this_is_said(stack, monkeypatch):
+    said = []
+    monkeypatch.setattr("napari_clxem.plugin.reader.show_info", said.append)
+    read_image(stack[0])
+    assert len(said) == 1
+    assert "2 time points" in said[0]
+
+
 def test_metadata_are_plain_values(stack):
     for _, arguments, _ in read_image(stack[0]):
         assert json.loads(json.dumps(arguments["metadata"])) == arguments["metadata"]

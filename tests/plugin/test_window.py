@@ -55,9 +55,7 @@ def test_pictures_are_taken_of_every_site(window, tmp_path):
 
 def test_a_session_opens_in_the_background(saved_grid, make_napari_viewer, qtbot):
     viewer = make_napari_viewer()
-    worker = open_session(viewer, saved_grid)
-    with qtbot.waitSignal(worker.finished, timeout=10000):
-        pass
+    open_session(viewer, saved_grid)
     qtbot.waitUntil(lambda: "stack · beads" in viewer.layers, timeout=10000)
     qtbot.waitUntil(lambda: "tomogram · beads" in viewer.layers, timeout=10000)
     np.testing.assert_allclose(
@@ -79,9 +77,7 @@ def test_a_session_that_is_none_is_said_and_changes_nothing(
     bad.write_text("{}")
     viewer = make_napari_viewer()
     before = workspace_for(viewer).store
-    worker = open_session(viewer, bad)
-    with qtbot.waitSignal(worker.finished, timeout=10000):
-        pass
+    open_session(viewer, bad)
     qtbot.waitUntil(lambda: bool(said), timeout=5000)
     assert "bad.clxem.json" in said[0]
     assert workspace_for(viewer).store is before

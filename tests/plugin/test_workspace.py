@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from conftest import BEADS, declared, made_grid, moved_link, turned
 from napari_clxem.errors import SessionError
 from napari_clxem.plugin import keys
-from napari_clxem.plugin.controllers import release, store_for, workspace_for
+from napari_clxem.plugin.controllers import release, show_site, store_for, workspace_for
 from napari_clxem.plugin.controllers.positions import absent, default_view
 from napari_clxem.session import Store, edits
 from napari_clxem.session.model import Dataset, Landmark, Link
@@ -67,7 +67,7 @@ def test_a_site_is_shown_with_the_maps_of_the_grid_in_one_world(viewer, workspac
 def test_another_site_brings_its_own_images_and_the_maps_stay(viewer, workspace, grid):
     the_map = viewer.layers["map · beads"]
     grid.opened.clear()
-    workspace.show_site("c2", "reference")
+    show_site(viewer, "c2", "reference")
     assert set(names(viewer)) >= {"map · beads", "other · beads"}
     assert "stack · beads" not in names(viewer)
     assert viewer.layers["map · beads"] is the_map
@@ -276,3 +276,13 @@ def test_a_link_that_begins_to_tilt_keeps_the_look_of_its_layer(viewer, workspac
     workspace.store.undo()
     assert not viewer.layers["tomogram · beads"].multiscale
     assert len([name for name in names(viewer) if name.startswith("tomogram")]) == 1
+
+
+def test_what_covers_others_is_hidden_until_asked_for_and_the_users_choice_stays(viewer, workspace):
+    assert not viewer.layers["map · beads"].visible
+    assert viewer.layers["tomogram · beads"].visible
+    viewer.layers["tomogram · beads"].visible = False
+    workspace.show_site("c1", "stack")
+    assert not viewer.layers["tomogram · beads"].visible
+    workspace.show_site(None, "map")
+    assert viewer.layers["map · beads"].visible

@@ -5,6 +5,7 @@ Every map runs from black to one hue, or through greys, so that lightness alone 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from napari_clxem.io.contrast import contrast_limits
@@ -12,6 +13,8 @@ from napari_clxem.io.image import Channel
 
 Look = dict[str, Any]
 
+# Channels that show the support rather than what is labelled.
+SUPPORT = re.compile(r"\b(reflect|transmi|bright|phase|dic\b)")
 # Hues that stay apart for colour-blind eyes, for channels that state no colour.
 CYCLE = ("#33bbee", "#ee3377", "#eecc33", "#66dd77", "#bb88ff", "#ffffff")
 LIGHT = ("confocal", "fluorescence", "widefield", "flm", "light")
@@ -30,6 +33,11 @@ def is_fluorescence(modality: str, channels: tuple[Channel, ...]) -> bool:
     return len(channels) > 1 or any(c.wavelength is not None or c.colour for c in channels)
 
 
+def is_support(channel: Channel) -> bool:
+    """Tell whether a channel shows the support, by its name."""
+    return SUPPORT.search(channel.name.lower()) is not None
+
+
 def colormap(channel: Channel, index: int, fluorescence: bool) -> str:
     """Choose a colour map: the file's own colour, else by wavelength, else by position.
 
@@ -42,7 +50,7 @@ def colormap(channel: Channel, index: int, fluorescence: bool) -> str:
     fluorescence : bool
         False gives grey.
     """
-    if not fluorescence:
+    if not fluorescence or is_support(channel):
         return "gray"
     # A map from black to black would hide the image.
     if channel.colour and channel.colour.lower()[:7] != "#000000":

@@ -8,7 +8,7 @@ from typing import Any
 
 import napari
 from napari.layers import Layer
-from napari.utils.notifications import show_warning
+from napari.utils.notifications import show_info, show_warning
 
 from napari_clxem.io.image import OpenedImage
 from napari_clxem.plugin.layers import LayerData, layer_data, planes
@@ -53,6 +53,9 @@ def read_image(path: Paths) -> list[Any]:
         source = (file.as_posix(), index)
         meta = {"path": source[0], "index": index}
         described = [layer_data(plane) for plane in planes(image, meta=meta)]
+        if "t" in image.axes:
+            count = image.data.shape[image.axes.index("t")]
+            show_info(f"{image.name} has {count} time points; the first one is shown.")
         if image.scale is None:
             described = _previewed(viewer, described, source, image)
         layers += described

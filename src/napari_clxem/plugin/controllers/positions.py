@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from napari_clxem.errors import ClxemError, NoPathError
-from napari_clxem.frames import Route
+from napari_clxem.frames import FrameGraph, Route
 from napari_clxem.frames.affine import Floats
 from napari_clxem.io.image import SPATIAL
 from napari_clxem.plugin.marks import Mark
@@ -22,6 +23,12 @@ HERE: Origin = (0.0, 0.0, 0.0)
 # A plane steeper than this in the frame shown is not drawn into it, degrees: a grazing view has
 # a canvas of its own.
 STEEP = 60.0
+
+
+# The search for a route is the dearest part of an edit; a graph never changes once it is made.
+_routes: WeakKeyDictionary[FrameGraph, dict[tuple[Dataset, str], Route | None]] = (
+    WeakKeyDictionary()
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,15 @@ def spatial(dataset: Dataset) -> tuple[tuple[int, ...], tuple[float, ...]] | Non
 
 def route(session: Session, dataset: Dataset, frame: str) -> Route | None:
     """Find the way from a dataset's middle to a frame; None where no links lead there."""
+    frames = graph(session)
+    found = _routes.setdefault(frames, {})
+    key = (dataset, frame)
+    if key not in found:
+        found[key] = _route(session, frames, dataset, frame)
+    return found[key]
+
+
+def _route(session: Session, frames: FrameGraph, dataset: Dataset, frame: str) -> Route | None:
     known = spatial(dataset)
     if known is None or not frame:
         return None
@@ -71,7 +87,7 @@ def route(session: Session, dataset: Dataset, frame: str) -> Route | None:
     ndim = axes_of(session, dataset.frame)
     point = np.concatenate([np.zeros(3), middle])[-ndim:]
     try:
-        return graph(session).transform(dataset.frame, frame, [point])
+        return frames.transform(dataset.frame, frame, [point])
     except NoPathError:
         return None
 
@@ -188,24 +204,30 @@ def _target_mark(target: Target, found: Place, view: View) -> Mark:
 
 
 def landmark_marks(session: Session, view: View) -> list[Mark]:
-    """Give the landmarks of links between frames of the site, at their fixed positions."""
-    frames = {one.frame for one in shown_datasets(session, view.site)}
-    links = [one for one in session.links if one.moving in frames or one.fixed in frames]
+    """Give the landmarks of links between images that are drawn."""
+    images = shown_datasets(session, view.site)
+    drawn = {one.frame for one in images if matrix(session, one, view) is not None}
+    drawn.add(view.frame)
+    links = [one for one in session.links if one.moving in drawn and one.fixed in drawn]
     return [mark for link in links for mark in _landmarks(session, link, view)]
 
 
 def _landmarks(session: Session, link: Link, view: View) -> list[Mark]:
-    picked = [one for one in link.landmarks if one.fixed is not None]
-    if not picked:
+    """Place the landmarks of a link by the side that knows their height, else the fixed one."""
+    deep = axes_of(session, link.moving) > axes_of(session, link.fixed)
+    frame = link.moving if deep else link.fixed
+    picked = [(one, one.moving if deep else one.fixed) for one in link.landmarks]
+    known = [(one, np.array(place)) for one, place in picked if place is not None]
+    if not known:
         return []
-    fixed = np.array([one.fixed for one in picked])
+    places = np.array([place for _, place in known])
     try:
-        way = graph(session).transform(link.fixed, view.frame, fixed)
+        there = graph(session).transform(frame, view.frame, places).transform(places)
     except ClxemError:
         return []
-    there = way.transform(fixed)
     there = there - np.array(view.origin[-there.shape[1] :])
-    return [_landmark_mark(one, link, at) for one, at in zip(picked, there, strict=True)]
+    marks = [one for one, _ in known]
+    return [_landmark_mark(one, link, at) for one, at in zip(marks, there, strict=True)]
 
 
 def _landmark_mark(landmark: Landmark, link: Link, position: Floats) -> Mark:

@@ -29,6 +29,11 @@ def store_for(viewer: Any) -> Store:
     return workspace_for(viewer).store
 
 
+def show_site(viewer: Any, site: str | None, frame: str, wait: bool = True) -> None:
+    """Show a site of a viewer's session in one reference frame; see `Workspace.show_site`."""
+    workspace_for(viewer).show_site(site, frame, wait=wait)
+
+
 def release(viewer: Any) -> None:
     """Forget the workspace of a viewer, leaving its layers as they are."""
     workspace = _workspaces.pop(unwrapped(viewer), None)

@@ -23,9 +23,45 @@ class Headline:
     small: str
 
 
-def visible_targets(session: Session, view: View) -> list[TargetRow]:
-    """Give the targets of the site shown and of the grid."""
-    return [row for row in target_rows(session, view.frame) if row.site in (None, view.site)]
+@dataclass(frozen=True)
+class Overview:
+    """Everything the dock "Links & targets" shows of a session.
+
+    Parameters
+    ----------
+    headline : Headline
+        The predicted error at the target, or the next step.
+    target : str or None
+        Id of the target meant.
+    targets : tuple of TargetRow
+        Targets of the site and of the grid.
+    links : tuple of LinkRow
+        Links of the site and of the grid, measured ones first.
+    absence : str
+        Images that are not drawn, and why.
+    """
+
+    headline: Headline
+    target: str | None
+    targets: tuple[TargetRow, ...]
+    links: tuple[LinkRow, ...]
+    absence: str
+
+
+def overview(session: Session, view: View, chosen: str | None) -> Overview:
+    """Say what there is to say of a session, seen in one frame, with one target chosen."""
+    target = find_target(session, view, chosen)
+    targets = tuple(
+        row for row in target_rows(session, view.frame) if row.site in (None, view.site)
+    )
+    row = next((one for one in targets if target and one.id == target.id), None)
+    return Overview(
+        headline=headline(session, view, row),
+        target=target.id if target else None,
+        targets=targets,
+        links=table_of_links(session, view, target),
+        absence=absence(session, view),
+    )
 
 
 def find_target(session: Session, view: View, chosen: str | None) -> Target | None:
@@ -34,7 +70,7 @@ def find_target(session: Session, view: View, chosen: str | None) -> Target | No
     return next((one for one in visible if one.id == chosen), next(iter(visible), None))
 
 
-def headline(session: Session, view: View, target: Target | None) -> Headline:
+def headline(session: Session, view: View, row: TargetRow | None) -> Headline:
     """Say how well the target's place is known in the frame shown, or the next step."""
     if not session.datasets:
         return Headline(
@@ -44,13 +80,12 @@ def headline(session: Session, view: View, target: Target | None) -> Headline:
         )
     if not view.frame:
         return Headline("Nothing shown", "Choose a reference frame.")
-    if target is None:
+    if row is None:
         return Headline("No target here", "This site has no target yet; choose another site.")
-    row = next(one for one in target_rows(session, view.frame) if one.id == target.id)
     if row.lateral is None:
         return Headline(
             f"{row.name}: not linked",
-            f"No links lead from {target.frame} to {view.frame}; link them, "
+            f"No links lead from {row.frame} to {view.frame}; link them, "
             "or choose another reference frame.",
         )
     axial = f", z ±{nanometres(row.axial)}" if row.axial is not None else ""
@@ -75,8 +110,7 @@ def target_cells(row: TargetRow) -> tuple[str, ...]:
 def link_cells(row: LinkRow) -> tuple[str, ...]:
     """Write one line of the table of links."""
     return (
-        row.name.replace(" → ", " →\n"),
-        f"{row.landmarks}/{row.offered}" if row.offered else row.kind,
+        f"{row.landmarks} of {row.offered}" if row.offered else row.kind,
         nanometres(row.fre),
         nanometres(row.leave_one_out),
         nanometres(row.lateral),
@@ -90,6 +124,14 @@ def link_tip(row: LinkRow) -> str:
     )
 
 
-def table_of_links(session: Session, target: Target | None) -> tuple[LinkRow, ...]:
-    """Give the links, their errors predicted at the target."""
-    return link_rows(session, target)
+def table_of_links(session: Session, view: View, target: Target | None) -> tuple[LinkRow, ...]:
+    """Give the links of the site and of the grid, measured ones first.
+
+    Their errors are predicted at the target.
+    """
+    other = {one.frame for one in session.datasets if one.site not in (None, view.site)}
+    ours = {
+        link.id for link in session.links if link.moving not in other and link.fixed not in other
+    }
+    rows = [row for row in link_rows(session, target) if row.id in ours]
+    return tuple(sorted(rows, key=lambda row: row.kind == "stage"))

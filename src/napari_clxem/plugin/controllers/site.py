@@ -68,10 +68,10 @@ class SiteLayers:
         """Turn to another site or frame: drop what does not belong, move what stays."""
         before, self._view = self._view, view
         self.update(session)
-        for (name, _), layer in self._layers.items():
+        for (name, channel), layer in self._layers.items():
             # Where the rule gives the same answer as before, the user's own choice stays.
-            prominent = is_prominent(self._datasets[name], view)
-            if prominent != is_prominent(self._datasets[name], before):
+            prominent = is_prominent(self._datasets[name], channel, view)
+            if prominent != is_prominent(self._datasets[name], channel, before):
                 layer.visible = prominent
 
     def missing(self, session: Session) -> list[Dataset]:
@@ -164,7 +164,7 @@ class SiteLayers:
             return
         shown = placed(plane, where)
         data, arguments, kind = shown.data(viewer.dims.ndisplay)
-        arguments["visible"] = is_prominent(dataset, self._view)
+        arguments["visible"] = is_prominent(dataset, key[1], self._view)
         layer = Layer.create(data, arguments, kind)
         height = self._height(viewer, dataset)
         self._layers[key] = layer
@@ -196,13 +196,15 @@ class SiteLayers:
             self._matrices.pop(key, None)
 
 
-def is_prominent(dataset: Dataset, view: View) -> bool:
-    """Tell whether a dataset is seen at first; what covers others waits for a click on its eye.
+def is_prominent(dataset: Dataset, channel: int, view: View) -> bool:
+    """Tell whether a channel is seen at first; what covers others waits for a click on its eye.
 
     Of a site these are its volumes, and whatever the frame is that of.
     """
     if dataset.frame == view.frame:
         return True
+    if dataset.channels and colours.is_support(dataset.channels[channel]):
+        return False
     if view.site is None:
         return colours.is_fluorescence(dataset.modality, dataset.channels)
     return dataset.site == view.site and "z" in dataset.axes

@@ -6,7 +6,7 @@ from typing import Any
 from weakref import ref
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -23,21 +23,13 @@ from napari_clxem.errors import ClxemError
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import redo, undo, workspace_for
 from napari_clxem.plugin.controllers.opening import open_session, save_session
-from napari_clxem.plugin.controllers.rows import (
-    absence,
-    find_target,
-    headline,
-    link_cells,
-    link_tip,
-    table_of_links,
-    target_cells,
-    visible_targets,
-)
+from napari_clxem.plugin.controllers.rows import link_cells, link_tip, overview, target_cells
 from napari_clxem.plugin.widgets.scale import ScaleRequest
 from napari_clxem.plugin.widgets.tables import Row, Table
 
 FILTER = "CLXEM session (*.clxem.json)"
 NARROW = 320
+SOON = 20  # ms
 WHOLE_GRID = "Whole grid"
 
 TARGETS = (
@@ -47,8 +39,7 @@ TARGETS = (
     ("z", "Predicted error along z: standard deviation"),
 )
 LINKS = (
-    ("Link", "From one frame to another"),
-    ("Beads", "Landmarks used of those picked, or what the link is made from"),
+    ("Link by beads", "Landmarks used of those picked, or what the link is made from"),
     ("Fit", "How well the fit goes through its own landmarks (FRE); this is not its error"),
     ("Left out", "How far each landmark is from where the others say it should be"),
     ("Error", "Predicted error of this link alone, in the plane, at the target"),
@@ -73,7 +64,11 @@ class LinksWidget(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._make_parts()
         self._arrange()
-        self._workspace.refreshed.connect(self.refresh)
+        # The layers move first; the dock follows once for several changes in a row.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.refresh)
+        self._workspace.refreshed.connect(self._refresh_soon)
         self.refresh()
 
     @property
@@ -137,6 +132,9 @@ class LinksWidget(QScrollArea):
         column.addStretch(1)
         self.setWidget(inside)
 
+    def _refresh_soon(self) -> None:
+        self._soon.start(SOON)
+
     def refresh(self) -> None:
         """Show the session as it is now."""
         workspace = self._workspace
@@ -145,24 +143,23 @@ class LinksWidget(QScrollArea):
         _fill(self._site, sites, view.site)
         frames = sorted({one.frame for one in session.datasets})
         _fill(self._frame, [("–", ""), *((name, name) for name in frames)], view.frame)
-        target = find_target(session, view, workspace.target)
-        said = headline(session, view, target)
-        self._large.setText(said.large)
-        self._small.setText(said.small)
-        links = table_of_links(session, target)
-        self._links.show_rows([Row(row.id, link_cells(row), link_tip(row)) for row in links])
-        targets = visible_targets(session, view)
+        said = overview(session, view, workspace.target)
+        self._large.setText(said.headline.large)
+        self._small.setText(said.headline.small)
+        self._absence.setText(said.absence)
+        self._links.show_rows(
+            [Row(one.id, link_cells(one), link_tip(one), title=one.name) for one in said.links]
+        )
         self._targets.show_rows(
-            [Row(row.id, target_cells(row), row.way) for row in targets],
-            selected=target.id if target else None,
+            [Row(row.id, target_cells(row), row.way) for row in said.targets],
+            selected=said.target,
         )
         for part, filled in (
-            (self._links, links),
-            (self._targets, targets),
+            (self._links, said.links),
+            (self._targets, said.targets),
             (self._choosers, session.datasets),
         ):
             part.setVisible(bool(filled))
-        self._absence.setText(absence(session, view))
         self._scale.ask(workspace.previews)
         self._refresh_buttons()
 
