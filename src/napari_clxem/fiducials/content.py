@@ -20,7 +20,8 @@ from napari_clxem.shifts import block_shifts, find_shift
 _ROUNDS = 4
 _BLOCKS = 4
 _LEAST_SCORE = 0.3
-_LEAST_LEAD = 1.15  # the best place must beat the next one by this factor
+# The best place must beat the next one by this factor, or leave so much less unexplained.
+_LEAST_LEAD, _LEAST_GAP = 1.15, 2.0
 
 
 def align(
@@ -127,7 +128,8 @@ def _coarse(
             "The images do not overlap where they were declared to; check the stage positions."
         )
     score, rival, place = best
-    if score < _LEAST_SCORE or score < _LEAST_LEAD * rival:
+    stands_out = score >= _LEAST_LEAD * rival or (1 - rival) >= _LEAST_GAP * (1 - score)
+    if score < _LEAST_SCORE or not stands_out:
         raise NoMatch(
             f"No place of the moving image stands out (best correlation {score:.2f}, next "
             f"{rival:.2f}); link the frames by landmarks."

@@ -28,6 +28,8 @@ Progress = Callable[[float, str], None]
 BETWEEN_INSTRUMENTS = Calibration(scale_sd=0.02, shear_sd=0.004, axial_sd=0.05, tilt_sd=2.5)
 WITHIN_INSTRUMENT = Calibration(scale_sd=0.01, shear_sd=0.003, axial_sd=0.02, tilt_sd=0.3)
 TILT_SD = 2.0
+# No two instruments hold a grid more alike than this, per axis, degrees.
+LEAST_TILT = 0.5
 # What stitching leaves of the places of tiles in a mosaic, per axis, µm.
 STITCH_SD = 0.02
 # How well the middle of a bead's image stands for its centre, per axis, µm.
@@ -265,13 +267,13 @@ def _parallax(
     Many beads show it themselves; few get what an unknown tilt between two views would do.
     """
     (one, one_sd), (other, other_sd) = moving_beads, fixed_beads
-    expected = height_sd * np.tan(np.deg2rad(TILT_SD))
+    least, expected = (height_sd * np.tan(np.deg2rad(tilt)) for tilt in (LEAST_TILT, TILT_SD))
     if len(one) < ENOUGH_BEADS:
         return float(expected)
     found = fit(one, other, "affine", robust=True)
     variance = (found.residuals[found.inliers] ** 2).sum() / found.dof
     known = (one_sd**2).mean() + (other_sd**2).mean()
-    return float(np.sqrt(np.clip(variance - known, 0.0, expected**2)))
+    return float(np.sqrt(np.clip(variance - known, least**2, expected**2)))
 
 
 def _spread(beads: Beads, dataset: Dataset) -> Floats:
