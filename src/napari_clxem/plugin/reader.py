@@ -71,7 +71,7 @@ def _previewed(
 
     show_warning(
         f"{image.name} states no pixel size: it is a preview in pixels. Give its pixel size in "
-        "Plugins ▸ CLXEM ▸ Links & targets to take it into the session."
+        "Plugins ▸ Links & targets (CLXEM) to take it into the session."
     )
     if viewer is None:
         return layers

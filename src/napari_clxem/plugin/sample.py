@@ -28,7 +28,9 @@ def sample_session() -> Path:
     folder = sample_folder()
     found = sorted(folder.glob("*.clxem.json"))
     if not found:
-        raise SessionError(f"There is no session in {folder}; run `napari-clxem demo` to make it.")
+        raise SessionError(
+            f"There is no session in {folder}; run `napari-clxem demo` and open out/grid.clxem.json."
+        )
     return found[0]
 
 

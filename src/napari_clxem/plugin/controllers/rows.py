@@ -76,7 +76,7 @@ def headline(session: Session, view: View, row: TargetRow | None) -> Headline:
         return Headline(
             "No session yet",
             "Open a session above, drop image files onto the canvas, "
-            "or try File ▸ Open Sample ▸ CLXEM.",
+            "or try File ▸ Open Sample ▸ Grid … (CLXEM).",
         )
     if not view.frame:
         return Headline("Nothing shown", "Choose a reference frame.")
