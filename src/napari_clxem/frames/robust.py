@@ -1,0 +1,74 @@
+"""Landmarks that agree on one map: RANSAC, then refits until the set is stable."""
+
+from __future__ import annotations
+
+from itertools import combinations, islice
+
+import numpy as np
+
+from napari_clxem.errors import PointsError
+from napari_clxem.frames.affine import Floats
+from napari_clxem.frames.landmarks import Landmarks
+from napari_clxem.frames.models import Model
+from napari_clxem.frames.solving import solutions
+from napari_clxem.frames.uncertainty import region_threshold
+
+_SUBSETS = 400
+_INLIER = 0.999  # share of good landmarks a robust fit keeps
+
+
+def agreeing(model: Model, landmarks: Landmarks) -> np.ndarray:
+    """Find the landmarks that agree on one map: RANSAC, then refits until the set is stable."""
+    count = len(landmarks.moving)
+    seeds: list[tuple[float, np.ndarray]] = []
+    for rows in _subsets(count, model.least):
+        try:
+            solution = solutions(model, landmarks.only(np.array(rows)))[0]
+        except PointsError:
+            continue
+        squares = landmarks.squares(solution.matrix)
+        seeds.append((_score(squares, model, landmarks), squares))
+    if not seeds:
+        return np.ones(count, bool)
+    squares = min(seeds, key=lambda seed: seed[0])[1]
+    inliers = _within(squares, model, landmarks)
+    for _ in range(20):
+        try:
+            solution = solutions(model, landmarks.only(inliers))[0]
+        except PointsError:
+            return np.ones(count, bool)
+        again = _within(landmarks.squares(solution.matrix), model, landmarks)
+        if (again == inliers).all():
+            break
+        inliers = again
+    return inliers
+
+
+def _subsets(count: int, size: int) -> list[tuple[int, ...]]:
+    """Give every subset where these are few, else a fixed random choice of them."""
+    every = list(islice(combinations(range(count), size), _SUBSETS + 1))
+    if len(every) <= _SUBSETS:
+        return every
+    rng = np.random.default_rng(0)
+    return [tuple(rng.choice(count, size, replace=False)) for _ in range(_SUBSETS)]
+
+
+def _gate(squares: Floats, model: Model, landmarks: Landmarks) -> float:
+    """Give the largest square a good landmark may have."""
+    gate = region_threshold(model.d_out, None, _INLIER)
+    if landmarks.fixed_covariance is not None:
+        return gate
+    # The median of the squares stands for the noise where none is given (Rousseeuw & Leroy).
+    ratio = float(np.median(squares)) / region_threshold(model.d_out, None, 0.5)
+    small_sample = (1 + 5 / max(len(squares) - model.least, 1)) ** 2
+    return max(gate * ratio * small_sample, 1e-18)
+
+
+def _score(squares: Floats, model: Model, landmarks: Landmarks) -> float:
+    if landmarks.fixed_covariance is None:
+        return float(np.median(squares))
+    return float(np.minimum(squares, _gate(squares, model, landmarks)).sum())
+
+
+def _within(squares: Floats, model: Model, landmarks: Landmarks) -> np.ndarray:
+    return np.asarray(squares <= _gate(squares, model, landmarks))

@@ -1,0 +1,182 @@
+"""The maximum-likelihood map through landmarks, by damped Gauss-Newton steps.
+
+Residuals are weighted by their covariance ``C_i = C_fixed + A C_moving Aᵀ``; the step is taken at
+the corrected moving positions, which makes the result the maximum-likelihood one with errors on
+both sides (York's generalised least squares) rather than one biased towards shrinking.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_clxem.errors import DegenerateError
+from napari_clxem.frames.affine import Affine, Floats
+from napari_clxem.frames.landmarks import Landmarks
+from napari_clxem.frames.models import Model, State, require_spread, starts
+from napari_clxem.frames.uncertainty import region_threshold
+
+_STEPS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A map with its centre, covariance as of an uncertain affine map, cost, and dof."""
+
+    matrix: Floats
+    centre: Floats
+    covariance: Floats
+    cost: float
+    dof: int
+
+
+def solutions(model: Model, landmarks: Landmarks) -> list[Solution]:
+    """Fit through all given landmarks; more than one solution where they cannot be told apart."""
+    require_spread(model, landmarks.moving, landmarks.fixed)
+    weights = _scalar_weights(landmarks)
+    centre = weights @ landmarks.moving / weights.sum()
+    middle = weights @ landmarks.fixed / weights.sum()
+    guesses = starts(model, landmarks.moving - centre, landmarks.fixed - middle, weights)
+    found, failed = [], None
+    for guess in guesses:
+        try:
+            found.append(_refine(model, landmarks, centre, guess, middle))
+        except DegenerateError as error:  # a far start may run into a corner; another does not
+            failed = error
+    if failed is not None and not found:
+        raise failed
+    found.sort(key=lambda solution: solution.cost)
+    best = found[0]
+    rivals: list[Solution] = []
+    for other in found[1:]:
+        differs = all(_differ(kept, other) for kept in [best, *rivals])
+        if differs and _as_good(best, other, landmarks):
+            rivals.append(other)
+    return [best, *rivals]
+
+
+def _differ(one: Solution, other: Solution) -> bool:
+    """Tell a solution of its own from one that two starts have reached."""
+    linear, again = Affine(one.matrix).linear, Affine(other.matrix).linear
+    return bool(np.linalg.norm(linear - again) > 1e-3 * np.linalg.norm(linear))
+
+
+def _scalar_weights(landmarks: Landmarks) -> Floats:
+    covariance = landmarks.fixed_covariance
+    if covariance is None or landmarks.moving_covariance is None:
+        return np.ones(len(landmarks.moving))
+    variance = np.einsum("nii->n", covariance) + np.einsum("nii->n", landmarks.moving_covariance)
+    return np.asarray(variance.min() / variance)
+
+
+def _as_good(best: Solution, other: Solution, landmarks: Landmarks) -> bool:
+    """Tell whether the landmarks do not speak against `other` at the 1 % level."""
+    if landmarks.fixed_covariance is not None:
+        return bool(other.cost - best.cost < region_threshold(1, None, 0.99))
+    tiny = 1e-18 * max(float((landmarks.fixed**2).sum()), 1.0)
+    if best.dof == 0 or other.cost <= tiny:
+        return other.cost <= max(tiny, 1.0001 * best.cost)
+    return bool(other.cost < best.cost * region_threshold(1, best.dof, 0.99))
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A state of the search, with what the residuals and the prior say of it."""
+
+    state: State
+    middle: Floats
+    linear: Floats
+    cost: float
+    weighted: Floats
+    precision: Floats
+
+
+def _try(model: Model, landmarks: Landmarks, arms: Floats, state: State, middle: Floats) -> _Trial:
+    linear = model.linear(state)
+    residuals = landmarks.fixed - (arms @ linear.T + middle)
+    precision = np.linalg.inv(landmarks.residual_covariance(linear))
+    weighted = np.einsum("nij,nj->ni", precision, residuals)
+    said = model.before(state, model.changes(state))[0] if model.prior else np.zeros(0)
+    cost = float((residuals * weighted).sum() + said @ said)
+    return _Trial(state, middle, linear, cost, weighted, precision)
+
+
+def _normal(
+    model: Model, landmarks: Landmarks, arms: Floats, trial: _Trial
+) -> tuple[Floats, Floats, Floats]:
+    """Give the normal matrix, the gradient, and the generators of A at a trial."""
+    changes = model.changes(trial.state)
+    corrected = arms
+    if landmarks.moving_covariance is not None:
+        back = np.einsum("nij,kj->nik", landmarks.moving_covariance, trial.linear)
+        corrected = arms + np.einsum("nik,nk->ni", back, trial.weighted)
+    rows = model.d_out
+    turned = np.einsum("kij,nj->nik", changes, corrected)
+    shifts = np.broadcast_to(np.eye(rows), (len(arms), rows, rows))
+    jacobian = np.concatenate([turned, shifts], axis=2)
+    normal = np.einsum("nip,nij,njq->pq", jacobian, trial.precision, jacobian)
+    gradient = np.einsum("nip,ni->p", jacobian, trial.weighted)
+    if model.prior is not None:
+        said, derivatives = model.before(trial.state, changes)
+        count = len(changes)
+        normal[:count, :count] += derivatives.T @ derivatives
+        gradient[:count] -= derivatives.T @ said
+    return normal, gradient, changes
+
+
+def _refine(
+    model: Model, landmarks: Landmarks, centre: Floats, base: Floats, middle: Floats
+) -> Solution:
+    """Go from a first guess to the maximum-likelihood map by damped Gauss-Newton steps."""
+    arms = landmarks.moving - centre
+    rows = model.d_out
+    best = _try(model, landmarks, arms, model.start(base), middle)
+    enough = 0.0 if landmarks.fixed_covariance is None else 1e-8  # squared, in sd
+    for _ in range(_STEPS):
+        normal, gradient, _ = _normal(model, landmarks, arms, best)
+        step = _solve(normal, gradient, model)
+        if not model.free and len(step) > rows:  # a turn or a scaling is linear only so far
+            step = step * min(1.0, 0.5 / max(np.abs(step[:-rows]).max(), 1e-300))
+        for _halving in range(20):
+            state = model.step(best.state, step[:-rows])
+            trial = _try(model, landmarks, arms, state, best.middle + step[-rows:])
+            if trial.cost <= best.cost * (1 + 1e-12) + 1e-30:
+                break
+            step = step / 2
+        else:
+            break
+        settled = float(step @ normal @ step) <= enough + 1e-14 * max(best.cost, 1e-12)
+        best = trial
+        if settled:
+            break
+    normal, _, changes = _normal(model, landmarks, arms, best)
+    dof = rows * len(arms) - model.parameters
+    covariance = _entry_covariance(_solve(normal, np.eye(len(normal)), model), changes, rows)
+    if landmarks.fixed_covariance is None:
+        covariance = covariance * (best.cost / dof if dof > 0 else np.nan)
+    matrix = Affine.from_parts(best.linear, best.middle - best.linear @ centre).matrix
+    return Solution(matrix, centre, covariance, best.cost, dof)
+
+
+def _solve(normal: Floats, right: Floats, model: Model) -> Floats:
+    """Solve the normal equations in scaled parameters, refusing a singular set."""
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(normal), np.finfo(float).tiny))
+    scaled = normal * np.outer(scale, scale)
+    if np.linalg.cond(scaled) > 1e14:
+        raise DegenerateError(
+            f"The landmarks do not determine a {model.name} map; spread them out or choose a "
+            "simpler model."
+        )
+    shape = (slice(None),) + (np.newaxis,) * (right.ndim - 1)
+    return np.asarray(scale[shape] * np.linalg.solve(scaled, scale[shape] * right))
+
+
+def _entry_covariance(covariance: Floats, changes: Floats, rows: int) -> Floats:
+    """Turn the covariance of a model's parameters into that of the entries of [A | t]."""
+    count, _, columns = changes.shape
+    jacobian = np.zeros((rows, columns + 1, count + rows))
+    jacobian[:, :-1, :count] = np.moveaxis(changes, 0, -1)
+    jacobian[:, -1, count:] = np.eye(rows)
+    flat = jacobian.reshape(rows * (columns + 1), count + rows)
+    return flat @ covariance @ flat.T
