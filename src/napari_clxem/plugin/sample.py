@@ -29,7 +29,7 @@ def sample_session() -> Path:
     found = sorted(folder.glob("*.clxem.json"))
     if not found:
         raise SessionError(
-            f"There is no session in {folder}; run `napari-clxem demo` and open out/grid.clxem.json."
+            f"There is no session in {folder}; run `napari-clxem demo`, open out/grid.clxem.json."
         )
     return found[0]
 
