@@ -6,22 +6,21 @@ import.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 from napari_clxem.errors import UnitError
 
 # Spellings found in microscope files that pint does not know, or knows as something else.
 _SPELLINGS = {
-    "µm": "micrometer",
-    "μm": "micrometer",
-    "\\u00b5m": "micrometer",
+    "\u00b5m": "micrometer",  # micro sign
+    "\u03bcm": "micrometer",  # Greek mu
+    "\\u00b5m": "micrometer",  # ImageJ's escape, as six characters
     "um": "micrometer",
     "micron": "micrometer",
     "microns": "micrometer",
     "A": "angstrom",
-    "Å": "angstrom",
-    "Å": "angstrom",
+    "\u00c5": "angstrom",
+    "\u212b": "angstrom",  # angstrom sign
     "inch": "inch",
 }
 
@@ -48,6 +47,10 @@ def length_factor(unit: str) -> float:
     import pint
 
     name = _SPELLINGS.get(unit.strip(), unit.strip())
+    if not name.isalpha():  # pint would work out an expression, however large
+        raise UnitError(
+            f"{unit!r} is not a unit of length; give one such as 'um', 'nm' or 'angstrom'."
+        )
     registry = pint.application_registry
     try:
         factor = float(registry.Quantity(1.0, name).to("micrometer").magnitude)
@@ -55,8 +58,6 @@ def length_factor(unit: str) -> float:
         raise UnitError(
             f"{unit!r} is not a unit of length; give one such as 'um', 'nm' or 'angstrom'."
         ) from error
-    if not name or not math.isfinite(factor):
-        raise UnitError("A length has no unit; give one such as 'um', 'nm' or 'angstrom'.")
     return factor
 
 

@@ -207,11 +207,12 @@ def test_landmark_files_hold_picks_near_the_truth(written):
     beads = {bead["id"]: bead["position"] for bead in written.truth["beads"]}
     for record in records:
         rows = _landmarks(written.folder / record["file"])
-        assert record["model"] == "projection"
+        assert record["model"] == "affine"
         assert len(rows) >= (8 if record["fixed"].startswith("tem") else 6)
         for row in rows:
             assert row["fixed_z"] == ""
-            assert 0.02 < float(row["fixed_sigma"]) < 0.07
+            assert all(0.02 < float(sd) < 0.07 for sd in row["fixed_sigma"].split())
+            assert len(row["moving_sigma"].split()) == 3
             if row["id"].startswith("bead-"):
                 point = [beads[int(row["id"][5:])]]
                 moving = written.project(record["moving"], point)[0] * [1.45, 1, 1]

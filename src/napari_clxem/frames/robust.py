@@ -13,13 +13,17 @@ from napari_clxem.frames.models import Model
 from napari_clxem.frames.solving import solutions
 from napari_clxem.frames.uncertainty import region_threshold
 
-_SUBSETS = 400
+_SUBSETS = 150
 _INLIER = 0.999  # share of good landmarks a robust fit keeps
 
 
 def agreeing(model: Model, landmarks: Landmarks) -> np.ndarray:
     """Find the landmarks that agree on one map: RANSAC, then refits until the set is stable."""
     count = len(landmarks.moving)
+    if landmarks.fixed_covariance is not None:
+        plain = solutions(model, landmarks)[0]
+        if _within(landmarks.squares(plain.matrix), model, landmarks).all():
+            return np.ones(count, bool)  # nothing to find
     seeds: list[tuple[float, np.ndarray]] = []
     for rows in _subsets(count, model.least):
         try:

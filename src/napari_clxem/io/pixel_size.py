@@ -5,26 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from napari_clxem.errors import MissingScaleError, UnitError
-from napari_clxem.units import length_factor
+from napari_clxem.errors import MissingScaleError
 
 # Smaller than a tenth of an Ångström or larger than a centimetre is no microscope's pixel.
 SMALLEST = 1e-5
 LARGEST = 1e4
-
-
-def unit_factor(unit: str) -> float:
-    """Give µm per unit for a unit that stands in a file: a bare name, never an expression.
-
-    Raises
-    ------
-    UnitError
-        Where it is not the name of a length.
-    """
-    name = unit.strip()
-    if len(name) > 24 or not name.isalpha():
-        raise UnitError(f"{name[:24]!r} is not the name of a unit of length.")
-    return length_factor(name)
 
 
 def is_usable(value: float | None) -> bool:

@@ -8,11 +8,11 @@ from typing import Any
 
 from napari_clxem.errors import ReadError, UnitError
 from napari_clxem.io.image import Channel
-from napari_clxem.io.pixel_size import unit_factor
 from napari_clxem.io.readers import plain_tiff
 from napari_clxem.io.readers.tiff_arrays import OpenTiff, level_arrays
 from napari_clxem.io.readers.tiff_axes import Laid, laid
 from napari_clxem.io.stored import Stored
+from napari_clxem.units import length_factor
 
 _PIXEL_UNITS = ("", "pixel", "pixels", "px")
 
@@ -78,11 +78,11 @@ def _pixel_size(page: Any, meta: dict[str, Any]) -> tuple[dict[str, float | None
     }
     try:
         for axis, value in per_unit.items():
-            factor = unit_factor(_unit(meta, axis, unit))
+            factor = length_factor(_unit(meta, axis, unit))
             sizes[axis] = factor / value if value else None
         step = _number(meta.get("spacing"))
         if step is not None:
-            sizes["z"] = step * unit_factor(_unit(meta, "z", unit))
+            sizes["z"] = step * length_factor(_unit(meta, "z", unit))
     except UnitError:
         return (
             {},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_clxem.errors import ReadError, UnitError
 from napari_clxem.io.image import Channel
-from napari_clxem.io.pixel_size import unit_factor
+from napari_clxem.units import length_factor
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -144,7 +144,7 @@ def pixel_sizes(pixels: Element) -> tuple[dict[str, float | None], str]:
         value = number(pixels, key)
         unit = pixels.attrib.get(f"{key}Unit", "µm")
         try:
-            sizes[axis] = None if value is None else value * unit_factor(unit)
+            sizes[axis] = None if value is None else value * length_factor(unit)
         except UnitError:
             sizes[axis] = None
             note = (
@@ -179,7 +179,7 @@ def _wavelength(channel: Element) -> float | None:
     if value is None or not math.isfinite(value) or value <= 0:
         return None
     try:
-        factor = unit_factor(channel.attrib.get("EmissionWavelengthUnit", "nm"))
+        factor = length_factor(channel.attrib.get("EmissionWavelengthUnit", "nm"))
     except UnitError:
         return None
     return round(value * factor * 1e3, 6)
@@ -200,7 +200,7 @@ def plane_positions(pixels: Element) -> Iterator[tuple[int, dict[str, float]]]:
             if value is None or not math.isfinite(value):
                 continue
             try:
-                position[axis] = value * unit_factor(unit)
+                position[axis] = value * length_factor(unit)
             except UnitError:
                 continue
         index = plane.attrib.get("TheZ", "0")

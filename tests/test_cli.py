@@ -1,0 +1,53 @@
+"""The verbs of the terminal."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from napari_clxem import cli
+from napari_clxem.samples import sample_folder
+from napari_clxem.session import load
+
+
+@pytest.fixture(scope="module")
+def session():
+    return load(sample_folder() / "grid.clxem.json")
+
+
+def test_the_report_names_every_link_once_and_every_target(session):
+    text, rows = cli.report(session, ["a → b: why not"])
+    assert len(rows) == len(session.links)
+    assert {row.id for row in rows} == {link.id for link in session.links}
+    assert "not linked: a → b: why not" in text
+    for target in session.targets:
+        assert f"    {target.name}: ±" in text
+    assert "FRE" in text
+    assert "accuracy" not in text
+
+
+def test_links_are_written_as_a_table(session, tmp_path):
+    _, rows = cli.report(session)
+    cli.write_csv(rows, tmp_path / "links.csv")
+    with (tmp_path / "links.csv").open(encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == len(session.links)
+    beads = next(row for row in table if row["link"] == "confocal-A → sxt-mosaic")
+    assert int(beads["beads used"]) >= 8
+    assert 0 < float(beads["predicted error at target (um)"]) < 0.1
+
+
+def test_what_goes_wrong_is_one_sentence(tmp_path, capsys):
+    assert cli.main(["open", str(tmp_path / "no.clxem.json")]) == 1
+    assert "There is no session" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert cli.main(["demo", "--out", str(tmp_path / "file"), "--no-window"]) == 1
+    assert "cannot be made" in capsys.readouterr().err
+    assert cli.main(["link", str(tmp_path / "no.json"), str(tmp_path / "s.clxem.json")]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_verb_is_needed():
+    with pytest.raises(SystemExit):
+        cli.main([])
