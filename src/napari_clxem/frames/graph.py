@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike
 
 from napari_clxem.errors import ClxemError, NoPathError
 from napari_clxem.frames.affine import Affine, Floats, as_points
-from napari_clxem.frames.route import Closure, Node, Route, Step, closure
+from napari_clxem.frames.route import Closure, Node, Route, Step, begin, carry, closure, size
 from napari_clxem.frames.uncertainty import UncertainAffine
 
+_REMEMBERED = 4096
 _VISITS = 4  # routes kept to any one frame: the best in the plane first
 
 #: Height of a plane about which nothing was said: (mean, sd), µm.
@@ -47,6 +48,7 @@ class FrameGraph:
         self._nodes: dict[str, Node] = {}
         self._steps: dict[str, list[Step]] = {}
         self._links: dict[str, Step] = {}
+        self._found: dict[tuple[str, str, bytes | None], Route] = {}
 
     @property
     def frames(self) -> tuple[str, ...]:
@@ -122,6 +124,7 @@ class FrameGraph:
         if name in self._links:
             raise ClxemError(f"There is a link {name!r} already; choose another identifier.")
         forward = _completed(transform, start, end, tilt_sd)
+        self._found.clear()
         self._links[name] = Step(moving, end, name, forward)
         self._steps[moving].append(self._links[name])
         self._steps[fixed].append(Step(fixed, start, name, forward.inverted()))
@@ -150,17 +153,23 @@ class FrameGraph:
                 known = ", ".join(self._nodes) or "none"
                 raise NoPathError(f"There is no frame {name!r}; the frames are {known}.")
         node = self._nodes[start]
+        probe = None
         if points is not None:
-            points = as_points(points, node.ndim)
-        best = min(
-            self._routes(node, end, points), key=lambda route: route.size(points), default=None
-        )
-        if best is None:
-            raise NoPathError(
-                f"No links connect {start!r} with {end!r}; link one of "
-                f"{', '.join(sorted(self.reachable(start)))} with {end!r}."
-            )
-        return best
+            probe = as_points(points, node.ndim)
+            probe = probe[:: 1 + len(probe) // 16]  # a few stand for many
+        asked = (start, end, None if probe is None else probe.tobytes())
+        if asked not in self._found:
+            routes = self._routes(node, end, probe)
+            best = min(routes, key=lambda found: found[0], default=None)
+            if best is None:
+                raise NoPathError(
+                    f"No links connect {start!r} with {end!r}; link one of "
+                    f"{', '.join(sorted(self.reachable(start)))} with {end!r}."
+                )
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[asked] = best[1]
+        return self._found[asked]
 
     def reachable(self, start: str) -> set[str]:
         """Give the frames connected with `start`, itself included."""
@@ -183,7 +192,7 @@ class FrameGraph:
             start = self._nodes[step.start]
             if step.end.name in tree.reachable(step.start):
                 way = next(tree._routes(start, step.end.name, None))
-                found.append(closure(way, Route(start, (step,))))
+                found.append(closure(way[1], Route(start, (step,))))
             else:
                 tree._steps[step.start].append(step)
                 tree._steps[step.end.name].extend(
@@ -191,24 +200,29 @@ class FrameGraph:
                 )
         return tuple(found)
 
-    def _routes(self, node: Node, end: str, points: ArrayLike | None) -> Iterator[Route]:
-        """Give simple routes, those of small error in the plane first."""
+    def _routes(self, node: Node, end: str, points: Floats | None) -> Iterator[tuple[float, Route]]:
+        """Give simple routes with their mean squared error, those good in the plane first."""
         order = count()
         visits = dict.fromkeys(self._nodes, 0)
-        waiting = [(0.0, next(order), Route(node, ()))]
+        state = None if points is None else begin(node, points)
+        waiting = [(0.0, next(order), Route(node, ()), state)]
         while waiting:
-            _, _, route = heapq.heappop(waiting)
+            _, _, route, state = heapq.heappop(waiting)
             visits[route.end.name] += 1
             if visits[route.end.name] > _VISITS:
                 continue
             if route.end.name == end:
-                yield route
+                yield (0.0 if state is None else size(state[1], route.end.ndim)), route
                 continue
             for step in self._steps[route.end.name]:
                 if step.end.name not in route.frames:
+                    if state is None:  # the landmarks of the first link stand for points
+                        here = begin(node, step.map.centre[np.newaxis, 3 - node.ndim :])
+                    else:
+                        here = state
+                    there = carry(step, *here)
                     longer = Route(node, (*route.steps, step))
-                    size = longer.size(points, planar=True)
-                    heapq.heappush(waiting, (size, next(order), longer))
+                    heapq.heappush(waiting, (size(there[1], 2), next(order), longer, there))
 
 
 def _completed(

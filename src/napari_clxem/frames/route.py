@@ -108,41 +108,42 @@ class Route:
         threshold = region_threshold(self.end.ndim, self.region_dof, probability)
         return np.full(len(as_points(points, self.start.ndim)), threshold)
 
-    def size(self, points: ArrayLike | None, planar: bool = False) -> float:
-        """Mean squared predicted error, µm²; an unknown one counts as infinite.
-
-        Without points the landmarks' centre of the first link stands for them; `planar` leaves z
-        out.
-        """
-        errors = self.predict_error(self.probe(points))
-        if planar:
-            errors = errors[:, -2:, -2:]
-        mean = float(np.einsum("nii->n", errors).mean())
-        return mean if np.isfinite(mean) else float("inf")
-
-    def probe(self, points: ArrayLike | None = None) -> Floats:
-        """Give the points by which routes are compared."""
-        if points is not None or not self.steps:
-            array = as_points(np.zeros(self.start.ndim) if points is None else points)
-            return array[:: 1 + len(array) // 16]  # a few stand for many
-        return self.steps[0].map.centre[np.newaxis, 3 - self.start.ndim :]
-
     def _carry(self, points: ArrayLike, covariance: ArrayLike | None) -> tuple[Floats, Floats]:
         """Take points and covariances through all steps, in 3D."""
-        ndim = self.start.ndim
-        array = as_points(points, ndim)
-        places: Floats = np.zeros((len(array), 3))
-        places[:, 3 - ndim :] = array
-        errors: Floats = np.zeros((len(array), 3, 3))
-        if covariance is not None:
-            given = np.broadcast_to(np.asarray(covariance, float), (len(array), ndim, ndim))
-            errors[:, 3 - ndim :, 3 - ndim :] = given
-        _settle(self.start, places, errors)
+        places, errors = begin(self.start, points, covariance)
         for step in self.steps:
-            errors = step.map.predict_error(places, errors)
-            places = step.map.transform(places)
-            _settle(step.end, places, errors)
+            places, errors = carry(step, places, errors)
         return places, errors
+
+
+def begin(
+    node: Node, points: ArrayLike, covariance: ArrayLike | None = None
+) -> tuple[Floats, Floats]:
+    """Give points of a frame (n, 3) and their covariances (n, 3, 3), a plane's height included."""
+    array = as_points(points, node.ndim)
+    low = 3 - node.ndim
+    places: Floats = np.zeros((len(array), 3))
+    places[:, low:] = array
+    errors: Floats = np.zeros((len(array), 3, 3))
+    if covariance is not None:
+        shape = (len(array), node.ndim, node.ndim)
+        errors[:, low:, low:] = np.broadcast_to(np.asarray(covariance, float), shape)
+    _settle(node, places, errors)
+    return places, errors
+
+
+def carry(step: Step, places: Floats, errors: Floats) -> tuple[Floats, Floats]:
+    """Take points and covariances through one step."""
+    errors = step.map.predict_error(places, errors)
+    places = step.map.transform(places)
+    _settle(step.end, places, errors)
+    return places, errors
+
+
+def size(errors: Floats, ndim: int) -> float:
+    """Mean squared error of points in their last `ndim` axes; an unknown one is infinite."""
+    mean = float(np.einsum("nii->n", errors[:, 3 - ndim :, 3 - ndim :]).mean())
+    return mean if np.isfinite(mean) else float("inf")
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class Closure:
 
 def closure(way: Route, direct: Route) -> Closure:
     """Compare two routes between the same frames at the landmarks of the direct one."""
-    probe = direct.probe()
+    probe = direct.steps[0].map.centre[np.newaxis, 3 - direct.start.ndim :]
     gap = (way.transform(probe) - direct.transform(probe))[0, -2:]
     covariance = (way.predict_error(probe) + direct.predict_error(probe))[0, -2:, -2:]
     known = bool(np.isfinite(covariance).all())
