@@ -84,26 +84,22 @@ def open_path(path: Path) -> int:
     """Open a session file in a napari window."""
     if not path.is_file():
         raise SessionError(f"There is no session at {path}; give the path of a .clxem.json file.")
-    import napari
-
-    from napari_clxem.plugin.window import open_window
+    from napari_clxem.plugin.window import open_window, wait
 
     open_window(path)
-    napari.run()
+    wait()
     return 0
 
 
 def _show(path: Path, folder: Path, window: bool) -> int:
-    import napari
-
-    from napari_clxem.plugin.window import open_window, take_pictures
+    from napari_clxem.plugin.window import open_window, take_pictures, wait
 
     viewer = open_window(path)
     pictures = take_pictures(viewer, folder)
     print(f"\n{len(pictures)} pictures written")
     print(f"Session, tables and pictures are in {folder}")
     if window:
-        napari.run()
+        wait()
     else:
         viewer.close()
     return 0

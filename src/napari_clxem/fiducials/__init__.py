@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from napari_clxem.fiducials.content import align
 from napari_clxem.fiducials.detection import Beads, Rejected, detect
 from napari_clxem.fiducials.matching import Match, match
 
-__all__ = ["Beads", "Match", "Rejected", "detect", "match"]
+__all__ = ["Beads", "Match", "Rejected", "align", "detect", "match"]

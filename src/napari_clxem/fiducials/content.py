@@ -7,6 +7,7 @@ shift. How well these agree is the error of the link, measured rather than assum
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from napari_clxem.frames import Affine, Calibration, Fit, UncertainAffine, fit
 from napari_clxem.frames.affine import Floats
 from napari_clxem.shifts import block_shifts, find_shift
 
-_ROUNDS = 4
+_REACHES = (6.0, 4.0, 3.0, 3.0)  # of the blocks' votes, round by round, pixels
 _BLOCKS = 4
 _LEAST_SCORE = 0.3
 # The best place must beat the next one by this factor, or leave so much less unexplained.
@@ -62,39 +63,36 @@ def align(
     PointsError
         Where an image is not usable.
     """
-    one, other = _image(moving, "moving"), _image(fixed, "fixed")
+    one = _picture(moving, moving_spacing, "moving")
+    other = _picture(fixed, fixed_spacing, "fixed")
     prior = prior or Calibration(scale_sd=0.01, shear_sd=0.003)
-    pixel = max(*moving_spacing, *fixed_spacing)
-    found = _coarse(one, moving_spacing, other, fixed_spacing, start, turn, pixel)
-    last: Fit | None = None
-    for reach in (6.0, 4.0, 3.0, 3.0)[:_ROUNDS]:
-        last = _agree(one, moving_spacing, other, fixed_spacing, found, prior, reach)
-        found = Affine(last.affine)
-    if last is None:
-        raise NoMatch("The images were not compared; this is a fault of the program.")
-    return last
+    found = _agree(one, other, _coarse(one, other, start, turn), prior, _REACHES[0])
+    for reach in _REACHES[1:]:
+        found = _agree(one, other, Affine(found.affine), prior, reach)
+    return found
 
 
-def _image(image: ArrayLike, name: str) -> Floats:
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """An image (ny, nx), NaN where nothing is known, and its pixel size (y, x), µm."""
+
+    data: Floats
+    spacing: tuple[float, float]
+
+
+def _picture(image: ArrayLike, spacing: tuple[float, float], name: str) -> _Picture:
     array = np.asarray(image, dtype=float)
     if array.ndim != 2 or min(array.shape) < 16:
         raise PointsError(
             f"The {name} image has shape {array.shape}; give a 2D one of at least 16 x 16 pixels."
         )
-    return np.where(np.isfinite(array), array, np.nan)
+    return _Picture(np.where(np.isfinite(array), array, np.nan), spacing)
 
 
-def _coarse(
-    moving: Floats,
-    moving_spacing: tuple[float, float],
-    fixed: Floats,
-    fixed_spacing: tuple[float, float],
-    start: UncertainAffine,
-    turn: float,
-    pixel: float,
-) -> Affine:
+def _coarse(moving: _Picture, fixed: _Picture, start: UncertainAffine, turn: float) -> Affine:
     """Try small rotations about the image's middle, each at all shifts `start` allows."""
-    middle = (np.array(moving.shape) - 1) / 2 * moving_spacing
+    pixel = max(*moving.spacing, *fixed.spacing)
+    middle = (np.array(moving.data.shape) - 1) / 2 * moving.spacing
     spread = np.sqrt(np.linalg.eigvalsh(start.predict_error(middle)[0])[-1])
     reach = 3.0 * float(spread) / pixel + 2.0
     best: tuple[float, float, Affine] | None = None
@@ -103,12 +101,11 @@ def _coarse(
         about = Affine.from_parts(rotation, middle - rotation @ middle)
         trial = Affine(start.affine) @ about
         # the moving image, drawn in pixels of the fixed frame about its own place there
-        origin, shape = _outline(trial, moving.shape, moving_spacing, pixel)
-        drawn = _draw(moving, moving_spacing, trial.inverted(), origin, shape, pixel)
+        origin, shape = _outline(trial, moving, pixel)
+        drawn = _draw(moving, trial.inverted(), origin, shape, pixel)
         margin = int(np.ceil(reach)) + 1
         around = _draw(
             fixed,
-            fixed_spacing,
             Affine.identity(2),
             origin - margin * pixel,
             (shape[0] + 2 * margin, shape[1] + 2 * margin),
@@ -138,22 +135,16 @@ def _coarse(
 
 
 def _agree(
-    moving: Floats,
-    moving_spacing: tuple[float, float],
-    fixed: Floats,
-    fixed_spacing: tuple[float, float],
-    found: Affine,
-    prior: Calibration,
-    reach: float,
+    moving: _Picture, fixed: _Picture, found: Affine, prior: Calibration, reach: float
 ) -> Fit:
     """Let the blocks of the moving image vote on what is still missing from `found`."""
-    pixel = max(moving_spacing)
+    pixel = max(moving.spacing)
     shape = tuple(
         int(np.floor((n - 1) * s / pixel)) + 1
-        for n, s in zip(moving.shape, moving_spacing, strict=True)
+        for n, s in zip(moving.data.shape, moving.spacing, strict=True)
     )
-    own = _draw(moving, moving_spacing, Affine.identity(2), np.zeros(2), shape, pixel)
-    there = _draw(fixed, fixed_spacing, found, np.zeros(2), shape, pixel)
+    own = _draw(moving, Affine.identity(2), np.zeros(2), shape, pixel)
+    there = _draw(fixed, found, np.zeros(2), shape, pixel)
     votes = block_shifts(there, own, _BLOCKS, reach)
     good = votes.scores > _LEAST_SCORE
     if good.sum() < 5:
@@ -175,11 +166,9 @@ def _agree(
     return fit(points[kept], places[kept], "affine", fixed_sigma=sigma, prior=prior)
 
 
-def _outline(
-    place: Affine, shape: tuple[int, ...], spacing: tuple[float, float], pixel: float
-) -> tuple[Floats, tuple[int, int]]:
+def _outline(place: Affine, image: _Picture, pixel: float) -> tuple[Floats, tuple[int, int]]:
     """Give corner (y, x) µm and shape in pixels of the box around a placed image."""
-    high = (np.array(shape) - 1) * spacing
+    high = (np.array(image.data.shape) - 1) * image.spacing
     corners = place.transform([[0, 0], [0, high[1]], [high[0], 0], [high[0], high[1]]])
     low = corners.min(axis=0)
     size = np.ceil((corners.max(axis=0) - low) / pixel).astype(int) + 1
@@ -187,12 +176,7 @@ def _outline(
 
 
 def _draw(
-    image: Floats,
-    spacing: tuple[float, float],
-    to_image: Affine,
-    origin: Floats,
-    shape: tuple[int, ...],
-    pixel: float,
+    image: _Picture, to_image: Affine, origin: Floats, shape: tuple[int, ...], pixel: float
 ) -> Floats:
     """Sample an image on a grid of `pixel` from `origin`; NaN beyond its edge.
 
@@ -200,11 +184,12 @@ def _draw(
     """
     from scipy import ndimage
 
-    step = to_image.linear * pixel / np.array(spacing)[:, np.newaxis]
-    offset = to_image.transform(origin)[0] / np.array(spacing)
-    valid = np.isfinite(image)
-    filled = np.where(valid, image, np.nanmean(image))
-    ratio = pixel / np.array(spacing)
+    spacing = np.array(image.spacing)
+    step = to_image.linear * pixel / spacing[:, np.newaxis]
+    offset = to_image.transform(origin)[0] / spacing
+    valid = np.isfinite(image.data)
+    filled = np.where(valid, image.data, np.nanmean(image.data))
+    ratio = pixel / spacing
     blur = 0.5 * np.sqrt(np.maximum(ratio**2 - 1.0, 0.0))
     if blur.max() > 0:
         filled = ndimage.gaussian_filter(filled, blur)

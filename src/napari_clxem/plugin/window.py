@@ -53,6 +53,11 @@ def open_window(session_path: str | Path, show: bool = True) -> Any:
     return viewer
 
 
+def wait() -> None:
+    """Stay until the last window is closed."""
+    napari.run()
+
+
 def take_pictures(viewer: Any, folder: str | Path) -> list[Path]:
     """Write pictures of the grid, and of every site its slice at a target, volume, and window.
 
