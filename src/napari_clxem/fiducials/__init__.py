@@ -1,4 +1,4 @@
-"""What ties frames together: fiducial detection and matching."""
+"""What ties frames together: fiducial detection and matching, and links by content."""
 
 from __future__ import annotations
 

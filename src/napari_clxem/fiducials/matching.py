@@ -1,69 +1,67 @@
-"""Which bead of one image is which bead of another: by their pattern alone.
-
-Triangles of neighbouring points that have the same sides in both sets propose a place; a place is
-grown from its triangle outwards, refitted as it grows, and kept if more points coincide than
-chance would bring about (a-contrario). Nothing has to be known of rotation and shift; the scale
-is known to a few percent from the calibration.
-"""
+"""Which bead is which: correspondences between two frames without a known place or rotation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_clxem.errors import NoMatch, PointsError
-from napari_clxem.frames import Affine, Fit, as_points, fit
-from napari_clxem.frames.affine import Floats
-
-if TYPE_CHECKING:
-    from scipy.spatial import cKDTree
+from napari_clxem.errors import ClxemError, DegenerateError, NoMatch, PointsError
+from napari_clxem.fiducials.correspondence import Correspondence, assign, refine
+from napari_clxem.fiducials.hypotheses import Search, planar, spatial
+from napari_clxem.fiducials.profiles import Floats
+from napari_clxem.frames import Fit, UncertainAffine, as_points, fit
 
 Indices = NDArray[np.intp]
 
-_NEIGHBOURS = {"moving": 7, "fixed": 12}
-_HYPOTHESES = 3000
-_GROWN = 40
-_LARGEST_SET = 5000
-# Accidental matches this good are expected less than once in so many calls.
-FALSE_ALARMS = 1e-3
+_MODELS = ("translation", "rigid", "similarity", "affine", "projection")
+_UNMIRRORED = ("translation", "rigid", "similarity")
+_LEVELS = (1.0, 3.0, 9.0)
+"""Tolerances tried where none is given, over the one that the localisation errors suggest."""
+
+_TILT = 0.15
+"""Largest sine of the angle between the views of a projection: what height may shift a point."""
+
+_SURE = 1e-4
+_REPAIRS = 4
+_LEAST_DOF = 3
+_FLAT = 0.05
+_GATE = 16.0
+"""Squared Mahalanobis distance within which an initial transform allows a partner."""
 
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """Corresponding points of two sets.
+    """Corresponding points of two frames.
 
-    Attributes
+    Parameters
     ----------
-    pairs : (k, 2) array of int
-        Rows of the moving and of the fixed points.
+    pairs : (k, 2) ndarray of int
+        Rows of the moving and the fixed points.
     fit : Fit
-        Through the pairs.
+        Map from moving to fixed through the pairs.
     confidence : float
-        ``1 / (1 + n)``, n the number of equally good matches expected between unrelated sets of
-        this density.
+        Probability, 0 to 1, that this is no accident of the points' density.
+    tolerance : float
+        Distance within which points were paired at first, fixed µm.
     mirrored : bool
         Whether the moving points had to be mirrored.
+    excess : float
+        Error per axis, µm, added to the localisation errors to explain the misses; 0 where they
+        explain them.
+    notes : tuple of str
+        What a careful reader should know, a sentence each.
     """
 
     pairs: Indices
     fit: Fit
     confidence: float
-    mirrored: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class _Sets:
-    """Both point sets as they are compared, and the limits of agreement."""
-
-    moving: Floats
-    fixed: Floats
-    tree: cKDTree
     tolerance: float
-    scale: tuple[float, float]
+    mirrored: bool = False
+    excess: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 def match(
@@ -73,27 +71,37 @@ def match(
     tolerance: float | None = None,
     scale: tuple[float, float] = (1.0, 0.02),
     mirror: bool = False,
-    moving_sigma: Any = None,
-    fixed_sigma: Any = None,
+    moving_sigma: ArrayLike | None = None,
+    fixed_sigma: ArrayLike | None = None,
+    initial: UncertainAffine | None = None,
+    least_confidence: float = 0.95,
 ) -> Match:
-    """Match two sets of points by their pattern.
+    """Find corresponding points of two sets, whatever their shift and rotation.
+
+    The sets may overlap in part, and up to half of the points may be spurious or missing.
 
     Parameters
     ----------
-    moving_points, fixed_points : (n, d), (m, d) array_like
-        µm, axes (z, y, x) or (y, x). 3D moving and 2D fixed points are matched as seen along z,
-        up to a tilt of some degrees.
+    moving_points, fixed_points : (m, d), (n, d) array_like
+        µm, axes (z, y, x) or (y, x). Moving points of 3 axes and fixed ones of 2 are matched as
+        seen nearly from above.
     model : str
-        Model of the fit that is returned; see :func:`napari_clxem.frames.fit`.
+        Model of the fit through the pairs, as in :func:`napari_clxem.frames.fit`. Whatever the
+        model, correspondences are looked for as similarity transforms first.
     tolerance : float, optional
-        Largest distance of a pair in the fixed frame, µm; a tenth of the usual distance to the
-        nearest neighbour where it is left out.
-    scale : tuple of float
-        Expected scale, moving to fixed, and its relative standard deviation.
+        Distance in fixed µm within which a mapped point meets its partner. Where it is not
+        given, it follows from the sigmas and the spacing of the points, and wider ones are tried.
+    scale : (float, float)
+        Scale from moving to fixed: mean and sd.
     mirror : bool
-        Also look for the mirror image of the moving points.
-    moving_sigma, fixed_sigma : optional
-        Localisation errors of all points, as for :func:`napari_clxem.frames.fit`.
+        Whether the frames may be mirror images of each other. The fit through a mirrored
+        match is affine, since the models below it do not mirror.
+    moving_sigma, fixed_sigma : float, (n, d) or (n, d, d) array_like, optional
+        Localisation sd µm, or covariances µm²; they also weight the fit.
+    initial : UncertainAffine, optional
+        A rough transform: only partners within its predicted error are considered.
+    least_confidence : float
+        Confidence below which there is no match.
 
     Returns
     -------
@@ -102,274 +110,340 @@ def match(
     Raises
     ------
     NoMatch
-        Where no correspondence is better than chance.
+        Where no correspondence stands out of chance, or another is about as good.
     PointsError
-        Where points or limits cannot be used.
+        Where points are unusable, or too few to tell a match from chance.
     """
     moving = as_points(moving_points, name="Moving points")
     fixed = as_points(fixed_points, name="Fixed points")
-    _check(moving, fixed, tolerance, scale)
-    own = moving[:, moving.shape[1] - fixed.shape[1] :]
-    best: tuple[float, Indices, bool] | None = None
-    for flipped in (False, True) if mirror else (False,):
-        seen = own * _flip(own.shape[1]) if flipped else own
-        sets = _sets(seen, fixed, tolerance, scale)
-        pairs, alarms = _search(sets)
-        if best is None or alarms < best[0]:
-            best = alarms, pairs, flipped
-    if best is None or best[0] > FALSE_ALARMS:
-        raise NoMatch(
-            f"No correspondence of the {len(moving)} moving and {len(fixed)} fixed points is "
-            "better than chance; check pixel sizes and bead detection, or pick landmarks by hand."
-        )
-    alarms, pairs, flipped = best
-    rows, columns = pairs.T
-    fitted = fit(
-        moving[rows],
-        fixed[columns],
-        model="affine" if flipped else model,
-        moving_sigma=_rows_of(moving_sigma, rows),
-        fixed_sigma=_rows_of(fixed_sigma, columns),
-    )
-    return Match(pairs, fitted, 1.0 / (1.0 + alarms), flipped)
+    _check(moving, fixed, model, tolerance, scale)
+    sigmas = _spread(moving_sigma), _spread(fixed_sigma)
+    flat = moving[:, -fixed.shape[1] :]
+    problem = _Problem(moving, fixed, flat, model, scale, mirror, initial)
+    best: _Answer | None = None
+    levels = _tolerances(tolerance, flat, fixed, sigmas, scale[0])
+    for level in levels:
+        answer = _solve(problem, level, len(levels))
+        if answer is not None and (best is None or answer.accidents < best.accidents):
+            best = answer
+        if best is not None and best.accidents < _SURE:
+            break
+    if best is None or best.confidence < least_confidence:
+        raise NoMatch(_refusal(best, len(moving), len(fixed), least_confidence))
+    if best.mirrored and model in _UNMIRRORED:
+        problem = replace(problem, model="affine")
+    return _finish(problem, best, moving_sigma, fixed_sigma)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is to be matched; `flat` are the moving points in the fixed frame's dimensions."""
+
+    moving: Floats
+    fixed: Floats
+    flat: Floats
+    model: str
+    scale: tuple[float, float]
+    mirror: bool
+    initial: UncertainAffine | None
+
+    @property
+    def projects(self) -> bool:
+        """Whether a volume is matched to an image."""
+        return bool(self.moving.shape[1] > self.fixed.shape[1])
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The best pairs at one tolerance, moving first, and how they came."""
+
+    pairs: Indices
+    accidents: float
+    rival: float
+    tolerance: float
+    mirrored: bool
+
+    @property
+    def confidence(self) -> float:
+        """Probability that this is no accident."""
+        # A rival that chance explains as little takes its share of the belief.
+        against = self.accidents + self.accidents / max(min(self.rival, 1.0), 1e-300)
+        return 1.0 / (1.0 + against)
 
 
 def _check(
-    moving: Floats, fixed: Floats, tolerance: float | None, scale: tuple[float, float]
+    moving: Floats, fixed: Floats, model: str, tolerance: float | None, scale: tuple[float, float]
 ) -> None:
+    if model not in _MODELS:
+        raise ClxemError(f"No points are matched by a model {model!r}; use one of {_MODELS}.")
     if moving.shape[1] < fixed.shape[1]:
-        raise PointsError("Fixed points have more axes than moving ones; match the other way.")
-    for name, points in (("moving", moving), ("fixed", fixed)):
-        if len(points) < 3:
-            raise NoMatch(f"There are {len(points)} {name} points; a pattern needs 3 at the least.")
-        if len(points) > _LARGEST_SET:
-            raise PointsError(
-                f"There are {len(points)} {name} points; raise the detection threshold until "
-                f"there are at most {_LARGEST_SET}."
-            )
-    if tolerance is not None and not 0 < tolerance < np.inf:
-        raise PointsError(f"A tolerance of {tolerance} µm matches nothing; give one above 0.")
-    if not (0 < scale[0] < np.inf and 0 < scale[1] < 0.5):
         raise PointsError(
-            f"The scale {scale} cannot be used; give its mean and a relative sd below 0.5."
+            "Moving points have 2 axes and fixed ones 3; match the volume's points (moving) to "
+            "the image's (fixed) instead."
+        )
+    if moving.shape[1] == fixed.shape[1] and model == "projection":
+        raise PointsError("A projection goes from 3 axes to 2; both sets have the same number.")
+    if moving.shape[1] > fixed.shape[1] and model not in ("projection", "affine"):
+        raise PointsError(
+            f"From 3 axes to 2 a {model} map does not go; use 'projection' or 'affine'."
+        )
+    least = 3 if fixed.shape[1] == 2 else 4
+    if min(len(moving), len(fixed)) < least:
+        raise PointsError(
+            f"{len(moving)} moving and {len(fixed)} fixed points are too few to tell a match "
+            f"from chance; find at least {least} in each."
+        )
+    if tolerance is not None and not (np.isfinite(tolerance) and tolerance > 0):
+        raise ClxemError(f"A tolerance of {tolerance} µm pairs nothing; give a positive one.")
+    if not (scale[0] > 0 and 0 <= scale[1] < scale[0] / 3.0):
+        raise ClxemError(
+            f"A scale of {scale[0]} ± {scale[1]} cannot be searched; give a positive mean and an "
+            "sd below a third of it."
         )
 
 
-def _flip(ndim: int) -> Floats:
-    return np.array([1.0] * (ndim - 1) + [-1.0])
+def _spread(sigma: ArrayLike | None) -> float:
+    """Typical localisation sd per axis, µm; 0 where none is given."""
+    if sigma is None:
+        return 0.0
+    values = np.asarray(sigma, float)
+    if values.ndim == 3:
+        values = np.sqrt(np.maximum(np.einsum("ndd->nd", values), 0.0))
+    if values.ndim == 2:
+        values = values[:, -2:]
+    return float(np.median(values)) if values.size else 0.0
 
 
-def _rows_of(sigma: Any, rows: Indices) -> Any:
-    return sigma if sigma is None or np.ndim(sigma) == 0 else np.asarray(sigma)[rows]
-
-
-def _sets(
-    moving: Floats, fixed: Floats, tolerance: float | None, scale: tuple[float, float]
-) -> _Sets:
+def _spacing(points: Floats) -> float:
+    """Median distance from a point to its nearest neighbour, µm."""
     from scipy.spatial import cKDTree
 
-    tree = cKDTree(fixed)
-    if tolerance is None:
-        nearest = tree.query(fixed, k=2)[0][:, 1]
-        tolerance = 0.1 * float(np.median(nearest))
-    return _Sets(moving, fixed, tree, max(tolerance, 1e-9), scale)
+    distance, _ = cKDTree(points).query(points, k=2)
+    return float(np.median(distance[:, 1]))
 
 
-def _search(sets: _Sets) -> tuple[Indices, float]:
-    """Give the pairs of the best place and the number of accidents expected to be as good."""
-    best: tuple[float, Indices] = (np.inf, np.empty((0, 2), dtype=np.intp))
-    for linear, shift, middle, size in _proposals(sets):
-        pairs, place = _grow(sets, linear, shift, middle, size)
-        if len(pairs) <= sets.fixed.shape[1]:
-            continue
-        alarms = _false_alarms(sets, pairs, place)
-        if alarms < best[0]:
-            best = alarms, pairs
-        if alarms < 1e-12:
-            break
-    return best[1], best[0]
+def _tolerances(
+    tolerance: float | None,
+    flat: Floats,
+    fixed: Floats,
+    sigmas: tuple[float, float],
+    scale: float,
+) -> list[float]:
+    """Tolerances to try, tightest first."""
+    if tolerance is not None:
+        return [float(tolerance)]
+    apart = min(_spacing(fixed), scale * _spacing(flat))
+    if apart <= 0:
+        raise DegenerateError("Half of the points coincide with another; remove duplicates.")
+    expected = 3.0 * float(np.hypot(scale * sigmas[0], sigmas[1]))
+    first = max(expected, 0.02 * apart)
+    return [t for t in (first * level for level in _LEVELS) if t <= 0.3 * apart] or [first]
 
 
-def _proposals(sets: _Sets) -> list[tuple[Floats, Floats, Floats, float]]:
-    """Propose places by like triangles, those on which most points coincide first."""
-    from scipy.spatial import cKDTree
-
-    ours = _triangles(sets.moving, _NEIGHBOURS["moving"], 3 * sets.tolerance)
-    theirs = _triangles(sets.fixed, _NEIGHBOURS["fixed"], 3 * sets.tolerance)
-    if not len(ours) or not len(theirs):
-        return []
-    mean, spread = sets.scale
-    sides, other_sides = _sides(sets.moving, ours) * mean, _sides(sets.fixed, theirs)
-    reach = 3 * spread * np.linalg.norm(sides, axis=1) + 2 * sets.tolerance
-    near = cKDTree(other_sides).query_ball_point(sides, reach)
-    counts = np.array([len(found) for found in near])
-    if not counts.sum():
-        return []
-    one = np.repeat(np.arange(len(ours)), counts)
-    other = np.concatenate([np.asarray(found, dtype=np.intp) for found in near])
-    # the shape has to agree once the scale is taken out
-    ratio = other_sides[other].sum(axis=1) / sides[one].sum(axis=1)
-    odd = np.abs(other_sides[other] - ratio[:, np.newaxis] * sides[one]).max(axis=1)
-    order = np.flatnonzero(odd < 2 * sets.tolerance)
-    order = order[np.argsort(odd[order] / sides[one[order]].sum(axis=1))]
-    order = order[: 4 * _HYPOTHESES]
-    a, b = sets.moving[ours[one[order]]], sets.fixed[theirs[other[order]]]
-    linear, residual = _turned(a, b, mean, spread)
-    keep = np.flatnonzero(residual < 2 * sets.tolerance)[:_HYPOTHESES]
-    linear, middle, goal = linear[keep], a[keep].mean(axis=1), b[keep].mean(axis=1)
-    shift = goal - np.einsum("hij,hj->hi", linear, middle)
-    size = sides[one[order[keep]]].max(axis=1)
-    votes = _votes(sets, linear, shift, middle, size)
-    best = np.argsort(-votes, kind="stable")[:_GROWN]
-    return [(linear[i], shift[i], middle[i], float(size[i])) for i in best]
-
-
-def _triangles(points: Floats, neighbours: int, shortest: float) -> Indices:
-    """Give triangles of neighbouring points, vertices ordered by their opposite sides."""
-    from scipy.spatial import cKDTree
-
-    count = min(neighbours + 1, len(points))
-    near = np.sort(cKDTree(points).query(points, k=count)[1], axis=1)
-    corners = np.array(list(combinations(range(count), 3)))
-    found = np.unique(near[:, corners].reshape(-1, 3), axis=0)
-    lengths = np.stack(
-        [
-            np.linalg.norm(points[found[:, i]] - points[found[:, j]], axis=1)
-            for i, j in ((1, 2), (0, 2), (0, 1))
-        ],
-        axis=1,
-    )
-    order = np.argsort(lengths, axis=1)
-    found = np.take_along_axis(found, order, axis=1)
-    lengths = np.take_along_axis(lengths, order, axis=1)
-    return np.asarray(found[lengths[:, 0] > shortest])
-
-
-def _sides(points: Floats, triangles: Indices) -> Floats:
-    corners = points[triangles]
-    return np.stack(
-        [
-            np.linalg.norm(corners[:, i] - corners[:, j], axis=1)
-            for i, j in ((1, 2), (0, 2), (0, 1))
-        ],
-        axis=1,
-    )
-
-
-def _turned(a: Floats, b: Floats, mean: float, spread: float) -> tuple[Floats, Floats]:
-    """Turn and scale triangles (h, 3, d) onto others; never mirrored. Give A and largest miss."""
-    one, other = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
-    left, values, right = np.linalg.svd(np.einsum("hki,hkj->hij", other, one))
-    signs = np.ones_like(values)
-    signs[:, -1] = np.sign(np.linalg.det(left) * np.linalg.det(right))
-    scale = (values * signs).sum(axis=1) / np.maximum((one**2).sum(axis=(1, 2)), 1e-300)
-    # a small triangle says little of the scale: the calibration says more
-    scale = np.clip(scale, mean * (1 - 2 * spread), mean * (1 + 2 * spread))
-    linear = scale[:, np.newaxis, np.newaxis] * (left * signs[:, np.newaxis]) @ right
-    miss = np.linalg.norm(other - np.einsum("hij,hkj->hki", linear, one), axis=2).max(axis=1)
-    return linear, miss
-
-
-def _votes(
-    sets: _Sets, linear: Floats, shift: Floats, middle: Floats, size: Floats
-) -> NDArray[np.float64]:
-    """Count the moving points near a fixed one, less strictly and weaker far from the triangle."""
-    placed = np.einsum("hij,nj->hni", linear, sets.moving) + shift[:, np.newaxis]
-    away = np.linalg.norm(sets.moving[np.newaxis] - middle[:, np.newaxis], axis=2)
-    slack = sets.tolerance * (1 + away / size[:, np.newaxis])
-    limit = 4 * sets.tolerance
-    distance = sets.tree.query(placed.reshape(-1, placed.shape[2]), distance_upper_bound=limit)[0]
-    near = distance.reshape(away.shape) < np.minimum(slack, limit)
-    return np.asarray((near * (sets.tolerance / np.minimum(slack, limit))).sum(axis=1))
-
-
-def _grow(
-    sets: _Sets, linear: Floats, shift: Floats, middle: Floats, size: float
-) -> tuple[Indices, Affine]:
-    """Grow a place from its triangle outwards, refitting with every pair it gains."""
-    place = Affine.from_parts(linear, shift)
-    away = np.linalg.norm(sets.moving - middle, axis=1)
-    radius, pairs = 1.5 * size, np.empty((0, 2), dtype=np.intp)
-    while True:
-        rows = np.flatnonzero(away <= radius)
-        pairs = _pairs(sets, place, rows, 2 * sets.tolerance)
-        refitted = _refit(sets, pairs)
-        place = place if refitted is None else refitted
-        if radius > away.max():
-            break
-        radius *= 1.5
-    for _ in range(3):
-        pairs = _pairs(sets, place, np.arange(len(sets.moving)), sets.tolerance)
-        refitted = _refit(sets, pairs)
-        if refitted is None:
-            break
-        place = refitted
-    return _pairs(sets, place, np.arange(len(sets.moving)), sets.tolerance), place
-
-
-def _pairs(sets: _Sets, place: Affine, rows: Indices, reach: float) -> Indices:
-    """Pair points that are each other's nearest within `reach`."""
-    if not len(rows):
-        return np.empty((0, 2), dtype=np.intp)
-    distance, nearest = sets.tree.query(
-        place.transform(sets.moving[rows]), distance_upper_bound=reach
-    )
-    found: dict[int, tuple[float, int]] = {}
-    for row, column, apart in zip(rows, nearest, distance, strict=True):
-        if np.isfinite(apart) and apart < found.get(int(column), (np.inf, 0))[0]:
-            found[int(column)] = float(apart), int(row)
-    return np.array(
-        sorted((row, column) for column, (_, row) in found.items()), dtype=np.intp
-    ).reshape(-1, 2)
-
-
-def _refit(sets: _Sets, pairs: Indices) -> Affine | None:
-    """Fit a place through pairs: turned and scaled, or affine once there are plenty."""
-    ndim = sets.fixed.shape[1]
-    if len(pairs) < ndim + 1:
+def _gate(problem: _Problem, tolerance: float) -> NDArray[np.bool_] | None:
+    """Partners that the initial transform allows, (m, n)."""
+    if problem.initial is None:
         return None
-    one, other = sets.moving[pairs[:, 0]], sets.fixed[pairs[:, 1]]
-    if len(pairs) >= 4 * ndim:
-        try:
-            return Affine(fit(one, other, "affine").affine)
-        except PointsError:  # on a line or plane: a similarity will do
-            pass
-    mean, spread = sets.scale
-    linear = _turned(one[np.newaxis], other[np.newaxis], mean, spread)[0][0]
-    return Affine.from_parts(linear, other.mean(axis=0) - linear @ one.mean(axis=0))
+    points = problem.moving if len(problem.initial.centre) == 3 else problem.moving[:, -2:]
+    ndim = problem.fixed.shape[1]
+    mapped = problem.initial.transform(points)[:, -ndim:]
+    covariance = problem.initial.predict_error(points)[:, -ndim:, -ndim:]
+    covariance = covariance + (tolerance / 3.0) ** 2 * np.eye(ndim)
+    if not np.isfinite(covariance).all():
+        raise PointsError(
+            "The initial transform has no predicted error; give one with known sigmas."
+        )
+    away = problem.fixed[None] - mapped[:, None]
+    distance = np.einsum("mna,mab,mnb->mn", away, np.linalg.inv(covariance), away)
+    allowed: NDArray[np.bool_] = distance <= _GATE
+    return allowed
 
 
-def _false_alarms(sets: _Sets, pairs: Indices, place: Affine) -> float:
-    """Expect so many accidental places with as many coincidences (Desolneux, Moisan & Morel).
-
-    The chance of one point's coincidence is that of the density of the fixed points, or what it
-    is found to be when the placed points are jogged about, whichever is larger: clusters of beads
-    must not pass for evidence.
-    """
-    from scipy.special import bdtrc
-
-    ndim = sets.fixed.shape[1]
-    placed = place.transform(sets.moving)
-    low, high = sets.fixed.min(axis=0), sets.fixed.max(axis=0)
-    inside = ((placed >= low - sets.tolerance) & (placed <= high + sets.tolerance)).all(axis=1)
-    rng = np.random.default_rng(0)
-    steps = rng.normal(size=(64, 1, ndim))
-    steps *= (
-        rng.uniform(4, 14, (64, 1, 1))
-        * sets.tolerance
-        / np.linalg.norm(steps, axis=2, keepdims=True)
+def _solve(problem: _Problem, tolerance: float, levels: int) -> _Answer | None:
+    """Search at one tolerance."""
+    wide = tolerance
+    if problem.projects:
+        heights = problem.moving[:, 0] - np.median(problem.moving[:, 0])
+        wide = float(
+            np.hypot(tolerance, _TILT * problem.scale[0] * 1.4826 * np.median(np.abs(heights)))
+        )
+    turn = 0.0 if problem.model == "translation" else 180.0
+    scale = problem.scale
+    if problem.model in ("translation", "rigid"):
+        scale = (1.0, 0.0)
+    search = Search(
+        problem.flat, problem.fixed, wide, scale, problem.mirror, turn, _gate(problem, wide)
     )
-    jogged = (placed[inside] + steps).reshape(-1, ndim)
-    if not len(jogged):
-        return float("inf")
-    hits = np.isfinite(sets.tree.query(jogged, distance_upper_bound=sets.tolerance)[0]).mean()
-    reach = sets.tolerance**ndim * (np.pi if ndim == 2 else 4 / 3 * np.pi)
-    space = float(np.prod(np.maximum(high - low, 2 * sets.tolerance)))
-    chance = float(np.clip(max(hits, len(sets.fixed) * reach / space), 1e-9, 0.999))
-    # two points fix a place in the plane, three in space; each may be any of the others
-    fixing = ndim if ndim == 2 else 3
-    trials, successes = int(inside.sum()) - fixing, len(pairs) - fixing
-    if successes <= 0:
-        return float("inf")
-    places = (len(sets.moving) * len(sets.fixed)) ** fixing * 4 * sets.scale[1]
-    return float(places * bdtrc(successes - 1, max(trials, successes), chance))
+    # The smaller set gives fewer baselines, and each has more to agree with.
+    swapped = len(search.first) > len(search.second)
+    if swapped:
+        search = _swap(search)
+    look = planar if problem.fixed.shape[1] == 2 else spatial
+    found = refine(search, look(search), problem.model in ("affine", "projection"))
+    if not found:
+        return None
+    best = found[0]
+    rival = next((c.accidents for c in found[1:] if _differs(c, best)), np.inf)
+    pairs = best.pairs[:, ::-1] if swapped else best.pairs
+    mirrored = bool(np.linalg.det(best.linear) < 0)
+    return _Answer(pairs, best.accidents * levels, rival * levels, wide, mirrored)
+
+
+def _swap(search: Search) -> Search:
+    mean, sd = search.scale
+    return replace(
+        search,
+        first=search.second,
+        second=search.first,
+        tolerance=search.tolerance / mean,
+        scale=(1.0 / mean, sd / mean**2),
+        allowed=None if search.allowed is None else search.allowed.T,
+    )
+
+
+def _differs(one: Correspondence, other: Correspondence) -> bool:
+    """Whether two correspondences share less than half of their pairs."""
+    mine, theirs = {tuple(p) for p in one.pairs}, {tuple(p) for p in other.pairs}
+    return 2 * len(mine & theirs) < len(mine)
+
+
+def _refusal(best: _Answer | None, moving: int, fixed: int, least: float) -> str:
+    sets = f"{moving} moving and {fixed} fixed points"
+    if best is None:
+        return f"No part of the {sets} corresponds; check scale, flip and which frames these are."
+    if best.rival <= 1e3 * best.accidents:
+        return (
+            f"The {sets} correspond in two ways about as well; pair three by hand, or give a rough "
+            "transform."
+        )
+    return (
+        f"The best correspondence of the {sets} has {len(best.pairs)} pairs, which chance does "
+        f"about {best.accidents:.2g} times over (confidence {best.confidence:.2f} < {least}); "
+        "pair three by hand, or give a rough transform."
+    )
+
+
+def _finish(problem: _Problem, answer: _Answer, moving_sigma: Any, fixed_sigma: Any) -> Match:
+    """Fit the model through the pairs, then pair again under it as tightly as they agree."""
+    from scipy.spatial import cKDTree
+
+    tree = cKDTree(problem.fixed)
+    pairs = answer.pairs
+    fitted = _fit_pairs(problem, pairs, moving_sigma, fixed_sigma)
+    for _ in range(_REPAIRS):
+        tolerance = _agreement(fitted.fit, answer.tolerance)
+        mapped = fitted.fit.transform(problem.moving)
+        again, _ = assign(mapped, tree, np.full(len(mapped), tolerance))
+        if len(again) < 0.6 * len(answer.pairs) or np.array_equal(again, pairs):
+            break
+        try:
+            fitted = _fit_pairs(problem, again, moving_sigma, fixed_sigma)
+        except DegenerateError:
+            break
+        pairs = again
+    notes = _notes(problem, pairs, fitted.excess) + fitted.fit.notes
+    return Match(
+        pairs,
+        fitted.fit,
+        answer.confidence,
+        answer.tolerance,
+        answer.mirrored,
+        fitted.excess,
+        notes,
+    )
+
+
+def _agreement(result: Fit, tolerance: float) -> float:
+    """Tolerance that 99.9 % of true pairs meet, going by the misses of those found."""
+    ndim = result.residuals.shape[1]
+    miss = np.linalg.norm(result.residuals, axis=1)
+    # Few degrees of freedom make residuals look better than the points are.
+    freedom = max(result.dof or 0, 1) / (ndim * len(miss))
+    typical = float(np.median(miss)) / 1.2 / np.sqrt(freedom)
+    return float(np.clip(3.9 * typical, 0.5 * tolerance, 2.0 * tolerance))
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    fit: Fit
+    excess: float
+
+
+def _fit_pairs(problem: _Problem, pairs: Indices, moving_sigma: Any, fixed_sigma: Any) -> _Fitted:
+    """Fit through pairs; misses beyond the sigmas become an error common to all pairs."""
+    moving, fixed = problem.moving[pairs[:, 0]], problem.fixed[pairs[:, 1]]
+    sigma_m, sigma_f = _rows(moving_sigma, pairs[:, 0]), _rows(fixed_sigma, pairs[:, 1])
+    result = fit(moving, fixed, problem.model, sigma_m, sigma_f)
+    if sigma_m is None and sigma_f is None:
+        return _Fitted(result, 0.0)
+    excess = 0.0
+    for _ in range(3):
+        more = _excess(result, _covariance(sigma_m, moving), _covariance(sigma_f, fixed))
+        if abs(more - excess) < 0.02 * more or more == 0.0:
+            break
+        excess = more
+        widened = _covariance(sigma_f, fixed) + excess**2 * np.eye(fixed.shape[1])
+        result = fit(moving, fixed, problem.model, sigma_m, widened)
+    return _Fitted(result, excess)
+
+
+def _covariance(sigma: Any, points: Floats) -> Floats:
+    """Bring a sigma to covariances (n, d, d), µm²."""
+    n, d = points.shape
+    values = np.asarray(0.0 if sigma is None else sigma, float)
+    if values.ndim == 3:
+        return values
+    spread = np.broadcast_to(values, (n, d)) if values.ndim else np.full((n, d), float(values))
+    covariance: Floats = np.einsum("nd,de->nde", spread**2, np.eye(d))
+    return covariance
+
+
+def _excess(result: Fit, moving: Floats, fixed: Floats) -> float:
+    """Error per axis, beyond the sigmas, that makes the residuals as likely as they should be.
+
+    It is what DerSimonian and Laird (1986) call the variance between studies: distortion,
+    stitching, relief. Zero where the sigmas explain the residuals at the 1 % level.
+    """
+    from scipy.special import chdtri
+
+    dof = result.dof or 0
+    if dof < _LEAST_DOF:
+        return 0.0
+    linear = result.affine[: result.residuals.shape[1], :-1]
+    covariance = fixed + linear @ moving @ linear.T
+    eye = np.eye(len(linear))
+
+    def cost(extra: float) -> float:
+        inverse = np.linalg.inv(covariance + extra**2 * eye)
+        return float(np.einsum("na,nab,nb->", result.residuals, inverse, result.residuals))
+
+    if cost(0.0) <= chdtri(dof, 0.01):
+        return 0.0
+    low, high = 0.0, float(np.abs(result.residuals).max()) * 10.0
+    for _ in range(40):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if cost(middle) > dof else (low, middle)
+    return high
+
+
+def _rows(sigma: Any, rows: Indices) -> Any:
+    if sigma is None or np.ndim(sigma) == 0:
+        return sigma
+    return np.asarray(sigma, float)[rows]
+
+
+def _notes(problem: _Problem, pairs: Indices, excess: float) -> tuple[str, ...]:
+    notes = []
+    if excess > 0:
+        notes.append(
+            f"The pairs miss by more than their localisation errors; {1e3 * excess:.0f} nm per "
+            "axis were added to them (distortion, stitching or relief)."
+        )
+    points = problem.moving[pairs[:, 0]]
+    spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+    if points.shape[1] == 3 and spread[2] <= _FLAT * spread[1]:
+        notes.append(
+            "The matched points lie nearly on one plane: nothing across it is determined, and "
+            "they cannot tell a mirrored frame."
+        )
+    return tuple(notes)
