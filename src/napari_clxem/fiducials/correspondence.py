@@ -14,6 +14,9 @@ from napari_clxem.fiducials.profiles import Floats
 Indices = NDArray[np.intp]
 
 _ROUNDS = 8
+_JOGS = 48
+"""Places about a correspondence at which chance is measured."""
+
 _WIDEST = 3.0
 _TIGHTER = (1.0, 0.5, 0.25)
 _ROUND = 1.25
@@ -99,7 +102,7 @@ def _grow(
     pairs, distance = assign(mapped, tree, tolerance, search.allowed)
     if len(pairs) <= absorbed or not _plausible(search, linear):
         return None
-    accidents = _accidents(search, linear, shift, tolerance, distance, absorbed, trials)
+    accidents = _accidents(search, tree, linear, shift, tolerance, distance, absorbed, trials)
     return Correspondence(pairs, linear, shift, distance, accidents)
 
 
@@ -190,6 +193,7 @@ def _plausible(search: Search, linear: Floats) -> bool:
 
 def _accidents(
     search: Search,
+    tree: Any,
     linear: Floats,
     shift: Floats,
     tolerance: Floats,
@@ -201,11 +205,13 @@ def _accidents(
 
     A contrario (Desolneux, Moisan and Morel 2000): the trials, times the probability that among
     the visible points as many meet a partner by chance. The pairs that define the transform are
-    not counted. Tighter tolerances are tried too, and paid for.
+    not counted. Tighter tolerances are tried too, and paid for. Where the second set is clustered
+    about the mapped points, the chance is what it is found to be there.
     """
     from scipy.special import bdtrc
 
-    visible = search.visible(search.first @ linear.T + shift)
+    mapped = search.first @ linear.T + shift
+    visible = search.visible(mapped)
     total = max(int(visible.sum()), len(distance))
     best = np.inf
     for share in _TIGHTER:
@@ -213,6 +219,21 @@ def _accidents(
         rest, met = total - absorbed, hits - absorbed
         if met <= 0:
             continue
-        chance = float(np.mean(search.chance(share * tolerance[visible]))) if visible.any() else 1.0
+        chance = 1.0
+        if visible.any():
+            reach = share * tolerance[visible]
+            even = float(np.mean(search.chance(reach)))
+            chance = max(even, _nearby_chance(tree, mapped[visible], reach))
         best = min(best, float(bdtrc(met - 1, rest, min(chance, 1.0))))
     return float(max(trials, 1e-6) * len(_TIGHTER) * best)
+
+
+def _nearby_chance(tree: Any, mapped: Floats, reach: Floats) -> float:
+    """Share of mapped points that still meet one when all are moved aside by some tolerances."""
+    rng = np.random.default_rng(0)
+    steps = rng.normal(size=(_JOGS, 1, mapped.shape[1]))
+    steps /= np.linalg.norm(steps, axis=2, keepdims=True)
+    steps *= rng.uniform(4.0, 14.0, (_JOGS, 1, 1))
+    moved = mapped + steps * float(np.median(reach))
+    distance = tree.query(moved.reshape(-1, mapped.shape[1]))[0].reshape(_JOGS, -1)
+    return float((distance <= reach).mean())
