@@ -160,3 +160,14 @@ def test_a_dataset_without_stage_or_scale_hangs_on_no_stage():
     dataset = next(d for d in session.datasets if d.frame == "sxt-mosaic")
     assert stage_map(replace(dataset, stage=None)) is None
     assert stage_map(replace(dataset, scale=None)) is None
+
+
+def test_a_stage_that_counts_y_upwards_is_turned_round():
+    session = describe(sample_folder() / "grid.json")
+    dataset = next(d for d in session.datasets if d.frame == "sem-overview")
+    assert dataset.stage.convention == "fei"
+    found = stage_map(dataset)
+    middle = found.centre
+    y, x = found.transform(middle)[0]
+    assert (-y, x) == pytest.approx(dataset.stage.position[1:])
+    assert np.linalg.det(found.affine) > 0

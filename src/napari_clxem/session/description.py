@@ -26,6 +26,8 @@ from napari_clxem.session.opening import dataset_from_file
 
 # How far a stage reading may be trusted: position µm, turn degrees, scale relative.
 STAGE_SD = (1.5, 1.0, 0.02)
+# Conventions whose stage y runs against the rows of the image.
+Y_UP = ("fei",)
 # What is known of an affine map onto a view from any side before its landmarks are looked at.
 OBLIQUE_VIEW = Calibration(scale_sd=0.03, shear_sd=0.005, axial_sd=0.05)
 # Views that do not look along the stage's z: their image axes do not run along its axes.
@@ -151,7 +153,9 @@ def stage_map(dataset: Dataset) -> UncertainAffine | None:
         return None
     middle = _extent(dataset)[-2:] / 2
     if stage.image_to_stage is None:
-        matrix = Affine.planar(0.0, 1.0, np.array(stage.position[1:]) - middle).matrix
+        # a stage whose y runs up is counted downwards, so that the frame keeps its hand
+        place = np.array(stage.position[1:]) * ((-1.0, 1.0) if stage.convention in Y_UP else 1.0)
+        matrix = Affine.planar(0.0, 1.0, place - middle).matrix
     else:
         matrix = np.array(stage.image_to_stage)
     shift, angle, scale = STAGE_SD
