@@ -89,8 +89,8 @@ LOOKS = [
 @pytest.mark.parametrize(("kind", "psf", "opacity", "pixel", "slope"), LOOKS)
 def test_errors_in_the_plane_are_what_sigma_says(kind, psf, opacity, pixel, slope):
     rng = np.random.default_rng(1)
-    places = lattice(rng, 40)
-    side = int(40 / pixel)
+    places = lattice(rng, 32, step=3.5)
+    side = int(32 / pixel)
     drawn = projections((side, side), pixel, places, psf, opacity)
     level = 100 * (1 + 3 * drawn) if kind == "bright" else 100 * (1 - 0.6 * drawn)
     counts = rng.poisson(level + slope * np.arange(side)).astype(np.uint16)
@@ -116,13 +116,30 @@ def test_errors_in_a_stack_are_what_sigma_says(slope):
     assert np.sqrt((errors**2).mean(axis=0)).max() < 0.05 * 0.1
 
 
-def test_snr_is_peak_over_the_noise_of_its_pixel():
+@pytest.mark.parametrize("pixel", [0.1, 0.015])
+def test_snr_is_peak_over_the_noise_of_its_pixel(pixel):
     rng = np.random.default_rng(3)
-    places = lattice(rng, 30)
-    level = 400 * projections((300, 300), 0.1, places) + 100
-    found = detect(rng.poisson(level), 0.1)
+    side = 20.0 if pixel == 0.1 else 10.0
+    places = lattice(rng, side, step=3.0)
+    shape = (round(side / pixel),) * 2
+    level = 400 * projections(shape, pixel, places, fine=8 if pixel == 0.1 else 1) + 100
+    found = detect(rng.poisson(level), pixel)
     expected = (level.max() - 100) / np.sqrt(level.max())
     np.testing.assert_allclose(np.median(found.snr), expected, rtol=0.1)
+
+
+def test_round_things_of_another_make_do_not_fit():
+    rng = np.random.default_rng(14)
+    places = lattice(rng, 30)
+    disc = projections((300, 300), 0.1, places, 0.1, opacity=30.0)
+    ring = disc - projections((300, 300), 0.1, places, 0.1, opacity=30.0, diameter=0.7)
+    beads = lattice(rng, 30, step=26.0)
+    level = 60 + 120 * ring
+    found = detect(rng.poisson(level), 0.1, psf=0.1)
+    assert len(found) == 0
+    assert "does not fit a bead" in {r.reason for r in found.rejected}
+    solid = 60 + 120 * projections((300, 300), 0.1, beads, 0.1, opacity=30.0)
+    assert len(detect(rng.poisson(solid), 0.1, psf=0.1)) == len(beads)
 
 
 @pytest.mark.parametrize("apart", [1.0, 1.2, 1.6, 2.2])
@@ -159,6 +176,8 @@ def test_beads_at_the_border_are_right_or_rejected():
     assert np.abs(scaled).max() < 4
     clipped = [r for r in found.rejected if r.reason.startswith("clipped")]
     assert hits + len(clipped) == len(places)
+    inward = np.minimum(found.positions, 19.9 - found.positions).min(axis=1)
+    assert inward.min() > 0.15  # of a bead cut through the middle half the edge is missing
 
 
 def test_saturated_beads_are_rejected_as_such():
@@ -252,8 +271,8 @@ def test_blocks_leave_no_seam(monkeypatch):
     from napari_clxem.fiducials import blocks
 
     rng = np.random.default_rng(12)
-    places = lattice(rng, 60)
-    image = rng.poisson(20 + 200 * projections((600, 600), 0.1, places))
+    places = lattice(rng, 40)
+    image = rng.poisson(20 + 200 * projections((400, 400), 0.1, places))
     whole = detect(image, 0.1)
     monkeypatch.setattr(blocks, "_BLOCK_2D", 128)
     parted = detect(image, 0.1)

@@ -53,17 +53,19 @@ def reasons(
     core = float(np.prod(np.maximum(np.array(shape.sigma) / spacing, 1.0)))
     lateral, loose = np.log(fits.width[:, 0]), fits.width_sd[:, 0]
     oval = fits.elongation - 2.0 * fits.elongation_sd * np.sqrt(np.maximum(fits.structure, 1.0))
+    bare = fits.amplitude / np.maximum(fits.amplitude_sd, 1e-300)
     tests: list[tuple[str, Any]] = [
         ("saturated", (shape.sign > 0) & (found.plateau >= max(4.0, 0.5 * core))),
         ("clipped at the border", outside),
         ("clipped at the border or by missing pixels", ~whole & (fits.seen < _LEAST_SEEN)),
         ("hidden by a neighbour", fits.seen < _LEAST_OWN),
-        ("too faint for the threshold", shape.sign * significance(fits) < threshold),
+        ("too faint for the threshold", shape.sign * bare < threshold),
         ("too wide for a bead", lateral - loose > np.log(_WIDEST)),
         ("too narrow for a bead", lateral + loose < -np.log(_NARROWEST)),
         *_axial_tests(fits),
         ("not round", oval > _OVAL),
         ("does not fit a bead", (fits.structure > 2.0) & (fits.misfit > _MISFIT)),
+        ("lost in the structure around it", shape.sign * significance(fits) < threshold),
         ("the fit did not settle", ~fits.converged),
     ]
     answers = np.full(len(fits.positions), "", dtype=object)
