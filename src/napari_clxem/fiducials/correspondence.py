@@ -38,6 +38,8 @@ class Correspondence:
         Miss of each pair over its tolerance.
     accidents : float
         Expected number of equally good correspondences between unrelated sets.
+    evidence : float
+        Log-likelihood of the pairs' misses against chance: what rivals are compared by.
     """
 
     pairs: Indices
@@ -45,6 +47,7 @@ class Correspondence:
     shift: Floats
     distance: Floats
     accidents: float
+    evidence: float
 
 
 def refine(search: Search, found: Hypotheses, shear: bool) -> list[Correspondence]:
@@ -82,6 +85,7 @@ def _grow(
     ndim = search.second.shape[1]
     tolerance = np.full(len(search.first), search.tolerance)
     pairs, before = np.zeros((0, 2), dtype=np.intp), b""
+    hand = 1.0 if np.linalg.det(linear) > 0 else -1.0
     absorbed = ndim
     reach = 2.0
     for turn in range(_ROUNDS):
@@ -96,14 +100,15 @@ def _grow(
         affine = shear and len(pairs) >= _AFFINE_FROM[ndim]
         absorbed = ndim + 1 if affine else ndim
         source, target = search.first[pairs[:, 0]], search.second[pairs[:, 1]]
-        linear, shift = (_affine if affine else _similar)(source, target)
+        linear, shift = (_affine if affine else _similar)(source, target, hand)
         tolerance = search.tolerance * _widening(search.first, source)
     mapped = search.first @ linear.T + shift
     pairs, distance = assign(mapped, tree, tolerance, search.allowed)
     if len(pairs) <= absorbed or not _plausible(search, linear):
         return None
     accidents = _accidents(search, tree, linear, shift, tolerance, distance, absorbed, trials)
-    return Correspondence(pairs, linear, shift, distance, accidents)
+    evidence = _evidence(search, tolerance[pairs[:, 0]], distance)
+    return Correspondence(pairs, linear, shift, distance, accidents, evidence)
 
 
 def assign(
@@ -149,20 +154,25 @@ def assign(
     return pairs, np.array([s for _, _, s in chosen])
 
 
-def _similar(source: Floats, target: Floats) -> tuple[Floats, Floats]:
-    """Least-squares similarity (Umeyama), mirrored where that fits better."""
+def _similar(source: Floats, target: Floats, hand: float) -> tuple[Floats, Floats]:
+    """Least-squares similarity (Umeyama 1991); `hand` -1 gives a mirrored one.
+
+    Few pairs, or pairs on a line, fit either hand: it is the hypothesis that knows.
+    """
     middle, aim = source.mean(axis=0), target.mean(axis=0)
     p, q = source - middle, target - aim
     u, s, vt = np.linalg.svd(q.T @ p)
-    # The pairs decide the hand: a hypothesis of the wrong one has no further pairs.
-    linear: Floats = (s.sum() / max(float((p**2).sum()), 1e-300)) * (u @ vt)
+    signs = np.ones(len(s))
+    signs[-1] = hand * np.sign(np.linalg.det(u @ vt))
+    size = float((s * signs).sum()) / max(float((p**2).sum()), 1e-300)
+    linear: Floats = size * (u * signs) @ vt
     return linear, aim - linear @ middle
 
 
-def _affine(source: Floats, target: Floats) -> tuple[Floats, Floats]:
+def _affine(source: Floats, target: Floats, hand: float) -> tuple[Floats, Floats]:
     """Least-squares affine map; directions without spread keep the similarity."""
     middle, aim = source.mean(axis=0), target.mean(axis=0)
-    linear, _ = _similar(source, target)
+    linear, _ = _similar(source, target, hand)
     p, q = source - middle, target - aim
     # A faint pull towards the similarity settles what the points leave open.
     spread = float((p**2).sum()) / len(p)
@@ -226,6 +236,18 @@ def _accidents(
             chance = max(even, _nearby_chance(tree, mapped[visible], reach))
         best = min(best, float(bdtrc(met - 1, rest, min(chance, 1.0))))
     return float(max(trials, 1e-6) * len(_TIGHTER) * best)
+
+
+def _evidence(search: Search, tolerance: Floats, distance: Floats) -> float:
+    """Log-likelihood ratio of the pairs' misses, normal with half the tolerance as sd.
+
+    That is wider than true misses are, so that how closely pairs agree counts for less than how
+    many do.
+    """
+    ndim = search.second.shape[1]
+    spread = tolerance / 2.0
+    ratio = -np.log(search.density * (np.sqrt(2.0 * np.pi) * spread) ** ndim)
+    return float(np.maximum(ratio - 2.0 * distance**2, 0.0).sum())
 
 
 def _nearby_chance(tree: Any, mapped: Floats, reach: Floats) -> float:

@@ -155,20 +155,22 @@ class _Problem:
 
 @dataclass(frozen=True)
 class _Answer:
-    """The best pairs at one tolerance, moving first, and how they came."""
+    """The best pairs at one tolerance, moving first, and what speaks against them.
+
+    `accidents` are expected of chance; `rivals` is the likelihood of other correspondences of the
+    same points over that of this one.
+    """
 
     pairs: Indices
     accidents: float
-    rival: float
+    rivals: float
     tolerance: float
     mirrored: bool
 
     @property
     def confidence(self) -> float:
         """Probability that this is no accident."""
-        # A rival that chance explains as little takes its share of the belief.
-        against = self.accidents + self.accidents / max(min(self.rival, 1.0), 1e-300)
-        return 1.0 / (1.0 + against)
+        return 1.0 / (1.0 + self.accidents + self.rivals)
 
 
 def _check(
@@ -283,10 +285,12 @@ def _solve(problem: _Problem, tolerance: float, levels: int) -> _Answer | None:
     if not found:
         return None
     best = found[0]
-    rival = next((c.accidents for c in found[1:] if _differs(c, best)), np.inf)
+    rivals = sum(
+        float(np.exp(min(c.evidence - best.evidence, 50.0))) for c in found[1:] if _differs(c, best)
+    )
     pairs = best.pairs[:, ::-1] if swapped else best.pairs
     mirrored = bool(np.linalg.det(best.linear) < 0)
-    return _Answer(pairs, best.accidents * levels, rival * levels, wide, mirrored)
+    return _Answer(pairs, best.accidents * levels, rivals, wide, mirrored)
 
 
 def _swap(search: Search) -> Search:
@@ -311,7 +315,7 @@ def _refusal(best: _Answer | None, moving: int, fixed: int, least: float) -> str
     sets = f"{moving} moving and {fixed} fixed points"
     if best is None:
         return f"No part of the {sets} corresponds; check scale, flip and which frames these are."
-    if best.rival <= 1e3 * best.accidents:
+    if best.rivals > best.accidents:
         return (
             f"The {sets} correspond in two ways about as well; pair three by hand, or give a rough "
             "transform."
