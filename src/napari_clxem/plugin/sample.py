@@ -54,6 +54,6 @@ def sample_grid() -> list[LayerData]:
         return [layer_data(channel) for channel in channels]
     workspace = workspace_for(viewer)
     workspace.use(store)
-    workspace.show_site(view.site, view.frame, wait=False)
+    workspace.show_first(wait=False)
     where = local(np.eye(4), view.origin)
     return [placed(channel, where).data(viewer.dims.ndisplay) for channel in channels]

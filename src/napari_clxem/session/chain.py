@@ -29,7 +29,7 @@ BETWEEN_INSTRUMENTS = Calibration(scale_sd=0.02, shear_sd=0.004, axial_sd=0.05, 
 WITHIN_INSTRUMENT = Calibration(scale_sd=0.01, shear_sd=0.003, axial_sd=0.02, tilt_sd=0.3)
 TILT_SD = 2.0
 # No two instruments hold a grid more alike than this, per axis, degrees.
-LEAST_TILT = 0.5
+LEAST_TILT = 0.25
 # What stitching leaves of the places of tiles in a mosaic, per axis, µm.
 STITCH_SD = 0.02
 # How well the middle of a bead's image stands for its centre, per axis, µm.

@@ -13,7 +13,7 @@ from napari_clxem.plugin.controllers import adoption
 from napari_clxem.plugin.controllers.annotations import Annotations
 from napari_clxem.plugin.controllers.loading import Loader, open_planes
 from napari_clxem.plugin.controllers.positions import View, default_view, origin, target_marks
-from napari_clxem.plugin.controllers.scene import go_to, preview_window
+from napari_clxem.plugin.controllers.scene import frame_site, go_to, preview_window, show_scale_bar
 from napari_clxem.plugin.controllers.site import SiteLayers
 from napari_clxem.plugin.layers import Plane
 from napari_clxem.plugin.world import MicrometreWorld, is_preview, unwrapped
@@ -48,8 +48,9 @@ class Workspace:
         self._world = MicrometreWorld(viewer)
         self._site = SiteLayers(viewer)
         self._annotations = Annotations(viewer)
+        self._framed = True
         self.target: str | None = None
-        self._loader = Loader(self._take, self._mark)
+        self._loader = Loader(self._take, self._arrived)
         self._previews: dict[Source, tuple[str, int]] = {}
         self._store = Store()
         self._connect(self._store)
@@ -121,6 +122,7 @@ class Workspace:
         """Show what a newly opened session is best begun with."""
         session = self._store.session
         first = default_view(session, session.sites[0].id if session.sites else None)
+        self._framed = False
         self.show_site(first.site, first.frame, wait=wait)
 
     def choose(self, target: str | None) -> None:
@@ -208,6 +210,15 @@ class Workspace:
     def _mark(self) -> None:
         self._annotations.update(self._store.session, self.view)
         self.refreshed.emit()
+
+    def _arrived(self) -> None:
+        """Everything was opened: a new session begins with its reference in the middle."""
+        viewer = self._viewer()
+        if viewer is not None and not self._framed:
+            self._framed = True
+            show_scale_bar(viewer)
+            frame_site(viewer)
+        self._mark()
 
     def _take(self, dataset: Dataset, channels: list[Plane], channel: Plane) -> None:
         self._site.add(self._store.session, dataset, channels, channel)
