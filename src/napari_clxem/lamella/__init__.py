@@ -1,0 +1,1 @@
+"""Lamella: what to cut, and what the cut holds."""

@@ -1,0 +1,1 @@
+"""SXT: what the soft X-rays measure."""
