@@ -4,6 +4,7 @@ from napari_clxem.frames.affine import Affine, as_points
 from napari_clxem.frames.fitting import Fit, fit
 from napari_clxem.frames.graph import FrameGraph
 from napari_clxem.frames.models import Calibration
+from napari_clxem.frames.refraction import actual_positions, axial_scaling, stage_positions
 from napari_clxem.frames.route import Closure, Route
 from napari_clxem.frames.uncertainty import UncertainAffine
 
@@ -15,6 +16,9 @@ __all__ = [
     "FrameGraph",
     "Route",
     "UncertainAffine",
+    "actual_positions",
     "as_points",
+    "axial_scaling",
     "fit",
+    "stage_positions",
 ]
