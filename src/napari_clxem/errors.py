@@ -37,3 +37,7 @@ class NoPathError(ClxemError):
 
 class SessionError(ClxemError):
     """A session cannot be read, written, or edited as asked."""
+
+
+class LamellaError(ClxemError):
+    """A lamella, its outline, a milling angle or a target cannot be used as given."""
