@@ -70,7 +70,7 @@ def describe(path: str | Path) -> Session:
         for entry in found["datasets"]:
             session = _with_dataset(session, entry, folder)
         for entry in found["instruments"]:
-            session = _with_stage(session, f"{entry['name']} stage", entry["frames"])
+            session = with_stage(session, f"{entry['name']} stage", entry["frames"])
         return replace(
             session,
             links=(*session.links, *(_picked(entry, folder) for entry in found["landmarks"])),
@@ -121,7 +121,7 @@ def _with_dataset(session: Session, entry: Mapping[str, Any], folder: Path) -> S
     return replace(session, datasets=(*session.datasets, dataset), frames=(*session.frames, frame))
 
 
-def _with_stage(session: Session, name: str, frames: Sequence[str]) -> Session:
+def with_stage(session: Session, name: str, frames: Sequence[str]) -> Session:
     """Hang the frames that share a stage onto a frame of that stage."""
     links = []
     for dataset in session.datasets:
