@@ -1,0 +1,204 @@
+"""Kernels that intersect convex bodies and polygons exactly, compiled once and kept on disk."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from napari_clxem.frames.affine import Floats
+
+
+def _clip(polygon: Any, count: Any, fresh: Any, plane: Any) -> Any:
+    """Clip a polygon to n·p <= c in place (Sutherland & Hodgman 1974); give its new count."""
+    found = 0
+    for i in range(count):
+        j = i + 1 if i + 1 < count else 0
+        here, there = -plane[3], -plane[3]
+        for k in range(3):
+            here += plane[k] * polygon[i, k]
+            there += plane[k] * polygon[j, k]
+        if here <= 0.0:
+            fresh[found] = polygon[i]
+            found += 1
+        if (here < 0.0 < there) or (there < 0.0 < here):
+            share = here / (here - there)
+            for k in range(3):
+                fresh[found, k] = polygon[i, k] + share * (polygon[j, k] - polygon[i, k])
+            found += 1
+    polygon[:found] = fresh[:found]
+    return found
+
+
+def _lies_on(polygon: Any, count: Any, plane: Any, tolerance: Any) -> Any:
+    """Whether all corners lie on the plane."""
+    for i in range(count):
+        height = -plane[3]
+        for k in range(3):
+            height += plane[k] * polygon[i, k]
+        if abs(height) > tolerance:
+            return False
+    return True
+
+
+def _cone(polygon: Any, count: Any) -> Any:
+    """Signed volume of the cone from the origin over a polygon."""
+    total = 0.0
+    for i in range(1, count - 1):
+        ax, ay, az = polygon[0, 0], polygon[0, 1], polygon[0, 2]
+        bx, by, bz = polygon[i, 0], polygon[i, 1], polygon[i, 2]
+        cx, cy, cz = polygon[i + 1, 0], polygon[i + 1, 1], polygon[i + 1, 2]
+        total += ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
+    return total / 6.0
+
+
+def _common_volume(
+    faces: Any, counts: Any, planes: Any, faces_2: Any, counts_2: Any, planes_2: Any, eps: Any
+) -> Any:
+    """Volume common to two convex bodies: each one's faces, clipped by the other, bound it.
+
+    Of faces that lie on each other the first body's counts where both look the same way, and
+    neither where they look at each other.
+    """
+    polygon = np.empty((64, 3))
+    fresh = np.empty((64, 3))
+    total = 0.0
+    for body in range(2):
+        own, number, own_planes = (
+            (faces, counts, planes) if body == 0 else (faces_2, counts_2, planes_2)
+        )
+        other = planes_2 if body == 0 else planes
+        for f in range(len(number)):
+            count = number[f]
+            polygon[:count] = own[f, :count]
+            for p in range(len(other)):
+                if count < 3:
+                    break
+                if _lies_on(polygon, count, other[p], eps):
+                    along = 0.0
+                    for k in range(3):
+                        along += own_planes[f, k] * other[p, k]
+                    if body == 1 or along < 0.0:
+                        count = 0
+                else:
+                    count = _clip(polygon, count, fresh, other[p])
+            if count >= 3:
+                total += _cone(polygon, count)
+    return total
+
+
+def _volumes(
+    faces: Any,
+    counts: Any,
+    planes: Any,
+    signs: Any,
+    box_faces: Any,
+    box_planes: Any,
+    shifts: Any,
+    eps: Any,
+) -> Any:
+    """Give what a sum of convex parts and a box share, for each shift of the box."""
+    found = np.zeros(len(shifts))
+    four = np.full(6, 4)
+    moved = np.empty(box_faces.shape)
+    moved_planes = np.empty(box_planes.shape)
+    for s in range(len(shifts)):
+        for f in range(6):
+            moved_planes[f] = box_planes[f]
+            for k in range(3):
+                moved_planes[f, 3] += box_planes[f, k] * shifts[s, k]
+                for i in range(4):
+                    moved[f, i, k] = box_faces[f, i, k] + shifts[s, k]
+        for part in range(len(signs)):
+            found[s] += signs[part] * _common_volume(
+                faces[part], counts, planes[part], moved, four, moved_planes, eps
+            )
+    return found
+
+
+def _areas(parts: Any, counts: Any, signs: Any, low: Any, high: Any, shifts: Any) -> Any:
+    """Give what a sum of convex polygons and a rectangle share, for each of its shifts."""
+    found = np.zeros(len(shifts))
+    polygon = np.zeros((64, 3))
+    fresh = np.zeros((64, 3))
+    plane = np.zeros(4)
+    for s in range(len(shifts)):
+        for part in range(len(signs)):
+            count = counts[part]
+            for i in range(count):
+                polygon[i, 0], polygon[i, 1] = parts[part, i, 0], parts[part, i, 1]
+                polygon[i, 2] = 0.0
+            for k in range(2):
+                for end in range(2):
+                    plane[:] = 0.0
+                    plane[k] = 1.0 if end else -1.0
+                    edge = high[k] if end else low[k]
+                    plane[3] = plane[k] * (edge + shifts[s, k])
+                    count = _clip(polygon, count, fresh, plane)
+            area = 0.0
+            for i in range(count):
+                j = i + 1 if i + 1 < count else 0
+                area += polygon[i, 0] * polygon[j, 1] - polygon[i, 1] * polygon[j, 0]
+            found[s] += signs[part] * area / 2.0
+    return found
+
+
+@lru_cache(maxsize=1)
+def kernels() -> tuple[Any, Any]:
+    """Give the compiled (volumes, areas); compiling takes some seconds once, then it is on disk."""
+    from numba import njit
+
+    compiled = njit(cache=True, nogil=True)
+    scope = globals()
+    for name in ("_clip", "_lies_on", "_cone", "_common_volume"):
+        if not hasattr(scope[name], "py_func"):
+            scope[name] = compiled(scope[name])
+    return compiled(_volumes), compiled(_areas)
+
+
+def prisms(corners: Floats, rise: Floats) -> tuple[Floats, Floats, Floats]:
+    """Give faces, corner counts and planes of convex prisms.
+
+    Parameters
+    ----------
+    corners : (k, n, 3) array
+        Base polygons, all turning the same way.
+    rise : (3,) array
+        From the bases to the tops.
+
+    Returns
+    -------
+    faces : (k, n + 2, m, 3) array
+        Corners of each face, turning outwards.
+    counts : (n + 2,) array of int
+        Of them in use.
+    planes : (k, n + 2, 4) array
+        Outward normal n and c of n·p <= c.
+    """
+    parts, count, _ = corners.shape
+    ends = np.roll(corners, -1, axis=1)
+    # the sum over all corners is safe where some are in line
+    up = _cross(corners - corners[:, :1], ends - corners[:, :1]).sum(axis=1)
+    if up[0] @ rise < 0:
+        return prisms(corners[:, ::-1], rise)
+    faces = np.zeros((parts, count + 2, max(count, 4), 3))
+    faces[:, 0, :count] = corners[:, ::-1]
+    faces[:, 1, :count] = corners + rise
+    faces[:, 2:, 0], faces[:, 2:, 1] = corners, ends
+    faces[:, 2:, 2], faces[:, 2:, 3] = ends + rise, corners + rise
+    normals = np.concatenate(
+        [-up[:, None], up[:, None], _cross(ends - corners, rise[None, None])], axis=1
+    )
+    normals /= np.sqrt((normals**2).sum(axis=2, keepdims=True))
+    offsets = (normals * faces[:, :, 0]).sum(axis=2)
+    counts = np.full(count + 2, 4)
+    counts[:2] = count
+    return faces, counts, np.concatenate([normals, offsets[:, :, None]], axis=2)
+
+
+def _cross(one: Floats, other: Floats) -> Floats:
+    """Cross product along the last axis; numpy's own takes ten times as long for few vectors."""
+    a, b, c = one[..., 0], one[..., 1], one[..., 2]
+    d, e, f = other[..., 0], other[..., 1], other[..., 2]
+    return np.stack([b * f - c * e, c * d - a * f, a * e - b * d], axis=-1)

@@ -1,0 +1,289 @@
+"""What a lamella and a tomogram have in common, exactly, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_clxem.errors import LamellaError
+from napari_clxem.frames import Affine, as_points
+from napari_clxem.frames.affine import Floats
+from napari_clxem.lamella.capture import checked_covariance
+from napari_clxem.lamella.clipping import kernels, prisms
+from napari_clxem.lamella.slab import Lamella, signed_area
+
+Interval = tuple[float, float]
+# Shifts over which an interval is taken: 1/(2 n) of them lie beyond the outermost.
+_SHIFTS = 128
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What a lamella shares with a tomogram.
+
+    Attributes
+    ----------
+    volume : float
+        Common volume, µm³, in units of the lamella's frame.
+    volume_fraction : float
+        Of the slab's volume.
+    area_fraction : float
+        In plan view of the mid-plane: common area over the lamella's.
+    field_fraction : float
+        Common area over that of the field.
+    iou : float
+        Common area over the area of both together.
+    volume_interval, area_interval, field_interval, iou_interval : tuple of float or None
+        Range of each fraction that registration leaves with the probability asked for; None
+        where no covariance was given.
+    """
+
+    volume: float
+    volume_fraction: float
+    area_fraction: float
+    field_fraction: float
+    iou: float
+    volume_interval: Interval | None = None
+    area_interval: Interval | None = None
+    field_interval: Interval | None = None
+    iou_interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class PlanOverlap:
+    """What a lamella shares with a field in plan view; fractions as in :class:`Overlap`."""
+
+    area_fraction: float
+    field_fraction: float
+    iou: float
+    area_interval: Interval | None = None
+    field_interval: Interval | None = None
+    iou_interval: Interval | None = None
+
+
+def overlap(
+    lamella: Lamella,
+    box: ArrayLike,
+    to_box: Affine | ArrayLike | None = None,
+    covariance: ArrayLike | None = None,
+    probability: float = 0.95,
+) -> Overlap:
+    """Intersect a lamella with the box of a tomogram, exactly.
+
+    The slab counts with its damage layers; its length runs along the beam. Volumes are bounded
+    by the faces of either body clipped by the other; an outline that is not convex is a signed
+    sum of triangles.
+
+    Parameters
+    ----------
+    lamella : Lamella
+        Planned or milled, with its outline where it has one.
+    box : ((z0, y0, x0), (z1, y1, x1))
+        Two opposite corners, µm.
+    to_box : Affine or (4, 4) array_like, optional
+        From the lamella's frame to that of the box; left out, they are one.
+    covariance : (3, 3) array_like, optional
+        Of the position of one against the other in the frame of the box, µm².
+    probability : float
+        Of the intervals.
+
+    Returns
+    -------
+    Overlap
+
+    Raises
+    ------
+    LamellaError
+        Where the box has no extent along an axis, or a number cannot be used.
+    """
+    low, high = _corners(box, 3)
+    place = _placement(to_box)
+    shifts = _shifts(covariance, probability)
+    faces, counts, planes, signs = _slab(lamella, place)
+    middle = faces[0, 0, 0].copy()  # numbers stay small about a corner of the slab
+    faces = faces - middle
+    planes[..., 3] -= planes[..., :3] @ middle
+    edges = high - low
+    base = low - middle + edges * np.array([[0, 0, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1]])
+    box_faces, _, box_planes = prisms(base[np.newaxis], edges * np.array([1.0, 0, 0]))
+    size = float(max(np.abs(faces).max(), np.abs(box_faces).max()))
+    volumes = kernels()[0](
+        faces, counts, planes, signs, box_faces[0], box_planes[0], shifts, 1e-10 * size
+    )
+    scale = abs(float(np.linalg.det(place.linear)))
+    shares = np.clip(volumes / (lamella.volume * scale), 0.0, 1.0)
+    plan = _plan(lamella, (low[1:], high[1:]), place, shifts[:, 1:], probability)
+    return Overlap(
+        volume=float(shares[0] * lamella.volume),
+        volume_fraction=float(shares[0]),
+        area_fraction=plan.area_fraction,
+        field_fraction=plan.field_fraction,
+        iou=plan.iou,
+        volume_interval=_interval(shares, probability),
+        area_interval=plan.area_interval,
+        field_interval=plan.field_interval,
+        iou_interval=plan.iou_interval,
+    )
+
+
+def plan_overlap(
+    lamella: Lamella,
+    field: ArrayLike,
+    to_field: Affine | ArrayLike | None = None,
+    covariance: ArrayLike | None = None,
+    probability: float = 0.95,
+) -> PlanOverlap:
+    """Intersect the mid-plane of a lamella, as seen along z, with a field.
+
+    Parameters
+    ----------
+    lamella : Lamella
+    field : ((y0, x0), (y1, x1))
+        Two opposite corners, µm.
+    to_field : Affine or (4, 4) or (2, 4) array_like, optional
+        From the lamella's frame to that of the field.
+    covariance : (3, 3) array_like, optional
+        As in :func:`overlap`.
+    probability : float
+        Of the intervals.
+
+    Raises
+    ------
+    LamellaError
+        Where the field has no extent, or the lamella is seen edge on.
+    """
+    shifts = _shifts(covariance, probability)[:, 1:]
+    return _plan(lamella, _corners(field, 2), _placement(to_field), shifts, probability)
+
+
+def _plan(
+    lamella: Lamella,
+    field: tuple[Floats, Floats],
+    place: Affine,
+    shifts: Floats,
+    probability: float,
+) -> PlanOverlap:
+    corners = place.transform(lamella.mid_plane)[:, -2:]
+    area = abs(signed_area(corners))
+    extent = float(np.ptp(corners, axis=0).max())
+    if area <= 1e-9 * extent**2:
+        raise LamellaError(
+            "The lamella is seen edge on and has no area in plan view; check its angle."
+        )
+    parts, counts, signs = _convex(corners)
+    middle = corners[0]
+    low, high = field[0] - middle, field[1] - middle
+    common = kernels()[1](parts - middle, counts, signs, low, high, np.ascontiguousarray(shifts))
+    common = np.clip(common, 0.0, area)
+    of_field = float(np.prod(field[1] - field[0]))
+    iou = common / (area + of_field - common)
+    of_lamella, of_field_ = common / area, common / of_field
+    return PlanOverlap(
+        float(of_lamella[0]),
+        float(of_field_[0]),
+        float(iou[0]),
+        _interval(of_lamella, probability),
+        _interval(of_field_, probability),
+        _interval(iou, probability),
+    )
+
+
+def _convex(corners: Floats) -> tuple[Floats, Floats, Floats]:
+    """Give a polygon (n, 2 or 3) as convex parts (k, m, d), their counts, and signs."""
+    flat = corners[:, -2:] if corners.shape[1] == 2 else _flattened(corners)
+    total = signed_area(flat)
+    sides = np.roll(flat, -1, axis=0) - flat
+    turns = _cross(sides, np.roll(sides, -1, axis=0)) * np.sign(total)
+    if (turns >= -1e-12 * abs(total)).all():
+        order = corners if total > 0 else corners[::-1]
+        return order[np.newaxis], np.array([len(order)]), np.ones(1)
+    # a simple polygon is the signed sum of the triangles from its first corner
+    parts, signs = [], []
+    for index in range(1, len(flat) - 1):
+        rows = [0, index, index + 1]
+        area = signed_area(flat[rows])
+        if abs(area) > 1e-14 * abs(total):
+            parts.append(corners[rows if area > 0 else rows[::-1]])
+            signs.append(np.sign(area) * np.sign(total))
+    return np.array(parts), np.full(len(parts), 3), np.array(signs)
+
+
+def _cross(one: Floats, other: Floats) -> Floats:
+    return np.asarray(one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0])
+
+
+def _flattened(corners: Floats) -> Floats:
+    """Give coordinates (n, 2) within the plane of a polygon (n, 3)."""
+    spread = corners - corners.mean(axis=0)
+    return np.asarray(spread @ np.linalg.svd(spread, full_matrices=False)[2][:2].T)
+
+
+def _slab(lamella: Lamella, place: Affine) -> tuple[Floats, Floats, Floats, Floats]:
+    """Give faces, counts, planes and signs of a slab's convex parts in the frame of the box."""
+    rise = place.linear @ (lamella.thickness * lamella.normal)
+    corners = place.transform(lamella.mid_plane) - rise / 2
+    parts, _, signs = _convex(corners)
+    return (*prisms(parts, rise), signs)
+
+
+def _corners(box: ArrayLike, ndim: int) -> tuple[Floats, Floats]:
+    """Give the low and the high corner of a box, checked."""
+    what = "The tomogram's box" if ndim == 3 else "The field"
+    array = as_points(box, ndim, what)
+    if len(array) != 2:
+        raise LamellaError(f"{what} needs two opposite corners, but {len(array)} are given.")
+    low, high = array.min(axis=0), array.max(axis=0)
+    for name, size in zip("zyx"[3 - ndim :], high - low, strict=True):
+        if not size > 0:
+            hint = " (a projection has a plan overlap only)" if name == "z" else ""
+            raise LamellaError(f"{what} has no extent along {name}; give both of its ends{hint}.")
+    return low, high
+
+
+def _placement(place: Affine | ArrayLike | None) -> Affine:
+    """Give a map as Affine; a projection (2 x 4) gets heights 0."""
+    if place is None:
+        return Affine.identity(3)
+    found = place if isinstance(place, Affine) else Affine(np.asarray(place, float))
+    if found.is_projection:
+        return Affine.from_parts(
+            np.vstack([np.zeros(3), found.linear]), [0.0, *found.translation.tolist()]
+        )
+    if found.linear.shape != (3, 3):
+        raise LamellaError("The map from the lamella to the tomogram must take (z, y, x).")
+    return found
+
+
+@lru_cache(maxsize=1)
+def _normal_shifts() -> Floats:
+    """Spread points over the standard normal in 3D: an R3 sequence (Roberts 2018), antithetic."""
+    from scipy.special import ndtri
+
+    root = 1.2207440846057596  # the real root of x⁴ = x + 1
+    steps = np.array([1 / root, 1 / root**2, 1 / root**3])
+    half = (0.5 + np.outer(np.arange(1, _SHIFTS // 2 + 1), steps)) % 1.0
+    spread = ndtri(half)
+    return np.vstack([np.zeros(3), spread, -spread])
+
+
+def _shifts(covariance: ArrayLike | None, probability: float) -> Floats:
+    """Give shifts of the box: none first, then spread as the covariance says."""
+    if not 0.0 < probability < 1.0:
+        raise LamellaError(f"A probability of {probability} makes no interval; give one in (0, 1).")
+    if covariance is None:
+        return np.zeros((1, 3))
+    spread = checked_covariance(covariance)
+    values, vectors = np.linalg.eigh(spread)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    return np.ascontiguousarray(_normal_shifts() @ root.T)
+
+
+def _interval(values: Floats, probability: float) -> Interval | None:
+    if len(values) == 1:
+        return None
+    tail = (1 - probability) / 2
+    low, high = np.quantile(values[1:], [tail, 1 - tail])
+    return float(min(low, values[0])), float(max(high, values[0]))
