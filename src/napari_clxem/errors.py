@@ -41,3 +41,15 @@ class SessionError(ClxemError):
 
 class LamellaError(ClxemError):
     """A lamella, its outline, a milling angle or a target cannot be used as given."""
+
+
+class ImageError(ClxemError):
+    """Images cannot be used: wrong shape, NaN, no signal, or not belonging together."""
+
+
+class Cancelled(ClxemError):  # noqa: N818 - stopping is what the user asked for
+    """The user stopped a long calculation."""
+
+
+class ClxemWarning(UserWarning):
+    """A result stands, but its reader must know something about it."""
