@@ -54,7 +54,12 @@ def write(path: Path, data: bytes, before: Callable[[], None] | None = None) -> 
 
 def content(session: Session, path: Path) -> bytes:
     """Give what the file of a checked `session` at `path` holds."""
-    document = encode(anchored(session, path.parent))
+    return written(anchored(session, path.parent))
+
+
+def written(session: Session) -> bytes:
+    """Give what a file of a checked `session` holds, with its paths as they are."""
+    document = encode(session)
     head = {"format": FORMAT, "schema": SCHEMA, "units": dict(UNITS), "axes": list(AXES)}
     return layout({**head, **document}).encode()
 

@@ -27,7 +27,6 @@ from napari_clxem.session.model import (
     Landmark,
     Link,
     Session,
-    Site,
     Target,
     key,
 )
@@ -230,11 +229,11 @@ def _item(place: str, ours: Any, theirs: Any, base: Any, decide: Decide) -> Any:
         where = f"{place}/{name}" if place else name
         parts = [None if one is None else _part(one, unit) for one in (ours, theirs, base)]
         if name in collections:
-            lists = [None if one is None else getattr(one, name) for one in (ours, theirs, base)]
-            values[name] = _items(where, *lists, decide)
+            start = () if base is None else getattr(base, name)
+            values[name] = _items(where, getattr(ours, name), getattr(theirs, name), start, decide)
         elif isinstance(getattr(ours, name), Grid):
-            mine, other, start = (None if one is None else one[name] for one in parts)
-            values[name] = _item(where, mine, other, start, decide)
+            before = None if base is None else getattr(base, name)
+            values[name] = _item(where, getattr(ours, name), getattr(theirs, name), before, decide)
         elif (cls, name) == (Grid, "history"):
             values[name] = (*ours.history, *(x for x in theirs.history if x not in ours.history))
         elif not _same_file(cls, name, ours, theirs):
@@ -279,8 +278,7 @@ def _same_file(cls: type, name: str, ours: Any, theirs: Any) -> bool:
 
 def _items(place: str, ours: Any, theirs: Any, base: Any, decide: Decide) -> tuple[Any, ...]:
     """Merge two lists of items by key: the order of ours, then what theirs has besides."""
-    mine, other = ({key(one): one for one in items} for items in (ours, theirs))
-    start = {} if base is None else {key(one): one for one in base}
+    mine, other, start = ({key(one): one for one in items} for items in (ours, theirs, base))
     found = []
     for name in [*mine, *(name for name in other if name not in mine)]:
         where = f"{place}/{name}"
