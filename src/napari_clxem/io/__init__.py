@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from napari_clxem.io.contrast import channel_limits, contrast_limits
     from napari_clxem.io.image import Channel, OpenedImage, Orientation, StagePosition
     from napari_clxem.io.opening import can_open, open_image, open_images
+    from napari_clxem.io.readers.alignments import (
+        TiltAlignment,
+        read_alignment,
+        read_aln,
+        read_tilts,
+        read_xf,
+    )
     from napari_clxem.io.readers.autodoc import Autodoc, Section, read_autodoc
     from napari_clxem.io.readers.navigator import Navigator, NavItem, read_navigator
 
@@ -21,13 +28,18 @@ _PUBLIC = {
     "Orientation": "image",
     "Section": "readers.autodoc",
     "StagePosition": "image",
+    "TiltAlignment": "readers.alignments",
     "can_open": "opening",
     "channel_limits": "contrast",
     "contrast_limits": "contrast",
     "open_image": "opening",
     "open_images": "opening",
+    "read_alignment": "readers.alignments",
+    "read_aln": "readers.alignments",
     "read_autodoc": "readers.autodoc",
     "read_navigator": "readers.navigator",
+    "read_tilts": "readers.alignments",
+    "read_xf": "readers.alignments",
 }
 
 __all__ = [
@@ -39,13 +51,18 @@ __all__ = [
     "Orientation",
     "Section",
     "StagePosition",
+    "TiltAlignment",
     "can_open",
     "channel_limits",
     "contrast_limits",
     "open_image",
     "open_images",
+    "read_alignment",
+    "read_aln",
     "read_autodoc",
     "read_navigator",
+    "read_tilts",
+    "read_xf",
 ]
 
 

@@ -8,7 +8,9 @@ from typing import Protocol, cast
 
 from napari_clxem.io.stored import Stored
 
-_MODULES = ("tiff", "mrc")
+# These know their files for certain; the last one also takes what only its name speaks for.
+_MODULES = ("tiff", "xradia", "leica", "digital_micrograph")
+_LAST = "mrc"
 
 # First bytes of what files turn out to be when their name says otherwise.
 _MAGIC = {
@@ -20,8 +22,6 @@ _MAGIC = {
     b"\x1f\x8b": "a gzip archive (unpack it first)",
     b"BZh": "a bzip2 archive (unpack it first)",
     b"\x89HDF": "an HDF5 file",
-    b"\xd0\xcf\x11\xe0": "an OLE file",
-    b"<?xml": "an XML text",
 }
 _TEXT = bytes(range(32, 127)) + b"\t\r\n"
 
@@ -42,9 +42,9 @@ class Reader(Protocol):
 
 def find_reader(path: Path, head: bytes) -> Reader | None:
     """Find the reader of a file by its first bytes; None where no reader knows them."""
-    if named(head):
-        return None
-    for name in _MODULES:
+    for name in (*_MODULES, _LAST):
+        if name == _LAST and named(head):
+            return None
         reader = cast("Reader", import_module(f"{__name__}.{name}"))
         if reader.sniff(path, head):
             return reader
