@@ -1,12 +1,14 @@
 """Where things are: frames, transforms, fits and their predicted error."""
 
 from napari_clxem.frames.affine import Affine, as_points
-from napari_clxem.frames.fitting import Fit, fit
+from napari_clxem.frames.fitted import Fit
+from napari_clxem.frames.fitting import fit
 from napari_clxem.frames.graph import FrameGraph
 from napari_clxem.frames.models import Calibration
 from napari_clxem.frames.refraction import actual_positions, axial_scaling, stage_positions
 from napari_clxem.frames.route import Closure, Route
 from napari_clxem.frames.uncertainty import UncertainAffine
+from napari_clxem.frames.warp import Warp
 
 __all__ = [
     "Affine",
@@ -16,6 +18,7 @@ __all__ = [
     "FrameGraph",
     "Route",
     "UncertainAffine",
+    "Warp",
     "actual_positions",
     "as_points",
     "axial_scaling",

@@ -2,90 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_clxem.errors import PointsError
-from napari_clxem.frames.affine import Affine, Floats
+from napari_clxem.frames.fitted import Fit
 from napari_clxem.frames.landmarks import Landmarks, Sigma, checked
 from napari_clxem.frames.models import Calibration, Model, choose, require_spread, span
 from napari_clxem.frames.robust import agreeing
 from napari_clxem.frames.solving import Solution, solutions
-from napari_clxem.frames.uncertainty import UncertainAffine
-
-
-@dataclass(frozen=True, eq=False)
-class Fit(UncertainAffine):
-    """A fitted map, its residuals and its predicted error; made by :func:`fit`.
-
-    Attributes
-    ----------
-    model : str
-        Name of the model.
-    moving, fixed : (n, d) array
-        The landmarks, µm.
-    inliers : (n,) bool array
-        Landmarks that carry the fit; all of them unless it was robust.
-    alternatives : tuple of Fit
-        Other solutions that the landmarks cannot tell from this one: the mirror solution of a
-        projection through (nearly) coplanar landmarks.
-    notes : tuple of str
-        What a careful reader should know of this fit, a sentence each.
-    """
-
-    model: str = ""
-    moving: Floats = field(default_factory=lambda: np.empty((0, 2)))
-    fixed: Floats = field(default_factory=lambda: np.empty((0, 2)))
-    inliers: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
-    moving_covariance: Floats | None = None
-    fixed_covariance: Floats | None = None
-    prior: Calibration | None = None
-    alternatives: tuple[Fit, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def absolute(self) -> bool:
-        """True where localisation errors were given."""
-        return self.fixed_covariance is not None
-
-    @cached_property
-    def residuals(self) -> Floats:
-        """``fixed - f(moving)``, (n, d) µm."""
-        return self.fixed - self.transform(self.moving)
-
-    @cached_property
-    def fre(self) -> float:
-        """Root mean square residual of the landmarks that carry the fit, µm: not an accuracy."""
-        return float(np.sqrt((self.residuals[self.inliers] ** 2).sum(axis=1).mean()))
-
-    @cached_property
-    def leave_one_out(self) -> Floats:
-        """Miss of each landmark by the fit through the others, (n,) µm; NaN where none exists."""
-        found = np.full(len(self.moving), np.nan)
-        for index in range(len(self.moving)):
-            others = self.inliers.copy()
-            others[index] = False
-            try:
-                refit = solutions(
-                    choose(self.model, self.moving.shape[1], self.fixed.shape[1], self.prior),
-                    Landmarks(
-                        self.moving, self.fixed, self.moving_covariance, self.fixed_covariance
-                    ).only(others),
-                )[0]
-            except PointsError:
-                continue
-            miss = self.fixed[index] - Affine(refit.matrix).transform(self.moving[index])[0]
-            found[index] = np.linalg.norm(miss)
-        return found
-
-    @cached_property
-    def mirrored(self) -> bool:
-        """True where the map turns a left hand into a right one."""
-        linear = self._affine.linear
-        return bool(linear.shape[0] == linear.shape[1] and np.linalg.det(linear) < 0)
+from napari_clxem.frames.warp import warped
 
 
 def fit(
@@ -106,7 +32,8 @@ def fit(
     model : str
         ``"translation"``, ``"rigid"``, ``"similarity"``, ``"affine"``, or ``"projection"``
         (scaled orthographic, 3D to 2D). ``"affine"`` also takes 3D moving and 2D fixed landmarks:
-        an affine camera.
+        an affine camera. ``"tps"``, a thin-plate spline, needs 8 well-spread pairs: see
+        :class:`napari_clxem.frames.Warp`.
     moving_sigma, fixed_sigma : float, (n, d) or (n, d, d) array_like, optional
         Localisation standard deviations µm, or covariances µm². Where one is given the other
         counts as 0. Without either, all landmarks weigh the same and the predicted error is
@@ -128,7 +55,8 @@ def fit(
     PointsError
         Where landmarks are too few, do not go together, or hold NaN, or a sigma is not usable.
     DegenerateError
-        Where they coincide, are collinear or coplanar and the model needs more.
+        Where they coincide, are collinear or coplanar and the model needs more, or where a
+        thin-plate spline through them folds.
     """
     landmarks = checked(moving, fixed, moving_sigma, fixed_sigma)
     kind = choose(model, landmarks.moving.shape[1], landmarks.fixed.shape[1], prior)
@@ -138,6 +66,8 @@ def fit(
             "fixed_sigma in µm."
         )
     require_spread(kind, landmarks.moving, landmarks.fixed)
+    if kind.name == "tps":
+        return warped(landmarks, robust)
     inliers = np.ones(len(landmarks.moving), bool)
     notes = []
     if robust:

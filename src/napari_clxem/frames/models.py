@@ -15,11 +15,13 @@ import numpy as np
 from napari_clxem.errors import DegenerateError, PointsError
 from napari_clxem.frames.affine import Floats
 
-MODELS = ("translation", "rigid", "similarity", "affine", "projection")
+MODELS = ("translation", "rigid", "similarity", "affine", "projection", "tps")
 
 # Spread across a direction below this share of the largest one counts as none at all: it is
 # far under any localisation error and far above round-off.
 _FLAT = 1e-6
+
+_LEAST_WARPED = 8  # landmarks of a thin-plate spline
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class Model:
     @property
     def least(self) -> int:
         """Fewest landmarks that can determine the model."""
+        if self.name == "tps":
+            return _LEAST_WARPED
         if self.prior is not None:
             return self.rank + 1
         return max(-(-self.parameters // self.d_out), self.rank + 1)
@@ -218,7 +222,7 @@ def choose(name: str, d_in: int, d_out: int, prior: Calibration | None = None) -
         )
     if prior is not None and name != "affine":
         raise PointsError(f"A calibration prior goes with the model 'affine', not {name!r}.")
-    rank = {"translation": 0, "affine": d_in, "projection": 2}.get(name, d_in - 1)
+    rank = {"translation": 0, "affine": d_in, "tps": d_in, "projection": 2}.get(name, d_in - 1)
     if prior is not None:
         rank = 1 if d_in == 2 or (flattening and prior.tilt_sd is not None) else 2
     return Model(
@@ -227,7 +231,7 @@ def choose(name: str, d_in: int, d_out: int, prior: Calibration | None = None) -
         d_out=d_out,
         turns=name in ("rigid", "similarity", "projection") or prior is not None,
         scales=name in ("similarity", "projection") or prior is not None,
-        free=name == "affine" and prior is None,
+        free=name in ("affine", "tps") and prior is None,
         rank=rank,
         fixed_rank=rank if name in ("translation", "rigid", "similarity") else 1,
         prior=prior,

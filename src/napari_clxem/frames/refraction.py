@@ -170,8 +170,9 @@ def _axial_scaling(
 
 @dataclass(frozen=True, eq=False)
 class _Pupil:
-    """Plane waves: amplitudes (m,), direction cosines (axes, m) along and, where the surface is
-    tilted, across the axis, and phases (m,) in radians.
+    """Plane waves: amplitudes (m,), direction cosines (axes, m), phases (m,) in radians.
+
+    The axes are the optical one and, where the surface is tilted, the one across.
     """
 
     amplitude: Floats
@@ -212,7 +213,7 @@ def _focus(pupil: _Pupil, unit: float, depth: float) -> float:
     wave = 2 * np.pi / unit
     kz, tilted = pupil.directions[0], len(pupil.directions) > 1
     along = _around(middle[0] / unit, 0.25 * depth, 0.2 * wave / (1 - kz.min()))
-    across = np.zeros(1)
+    across: Floats = np.zeros(1)
     if tilted:
         narrow = 0.2 * wave / np.abs(pupil.directions[1]).max()
         across = _around(middle[1] / unit, 0.1 * depth, narrow)
@@ -245,7 +246,7 @@ def _brightness(pupil: _Pupil, unit: float, along: Floats, across: Floats) -> Fl
         @ sideways
         for part in np.array_split(along, -(-len(along) // rows))
     ]
-    return np.abs(np.concatenate(found)) ** 2
+    return np.asarray(np.abs(np.concatenate(found)) ** 2)
 
 
 def _climbed(pupil: _Pupil, unit: float, focus: Floats) -> tuple[float, float]:

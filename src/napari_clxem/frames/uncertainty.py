@@ -165,6 +165,27 @@ class UncertainAffine:
             found = found + np.einsum("nij,aibj->nab", given, blocks[:, :-1, :, :-1])
         return np.asarray(found)
 
+    def predict_covariance(self, points: ArrayLike, others: ArrayLike) -> Floats:
+        """Predict the covariance between the errors at points and at others.
+
+        Parameters
+        ----------
+        points, others : (n, d_in), (m, d_in) array_like
+            Moving points, µm.
+
+        Returns
+        -------
+        (n, m, d_out, d_out) array
+            µm².
+        """
+        arms = [
+            np.column_stack([array - self.centre, np.ones(len(array))])
+            for array in (as_points(points, len(self.centre)), as_points(others, len(self.centre)))
+        ]
+        rows, columns = self._affine.linear.shape
+        blocks = self.covariance.reshape(rows, columns + 1, rows, columns + 1)
+        return np.asarray(np.einsum("ni,aibj,mj->nmab", arms[0], blocks, arms[1], optimize=True))
+
     def region(self, points: ArrayLike, probability: float = 0.95) -> Floats:
         """Give the squared Mahalanobis distance that holds a mapped point with `probability`.
 
@@ -213,3 +234,8 @@ def region_threshold(ndim: int, dof: int | None, probability: float) -> float:
     if dof is None:
         return 2.0 * float(gammaincinv(ndim / 2, probability))
     return ndim * float(fdtri(ndim, dof, probability)) if dof > 0 else float("nan")
+
+
+def solve_each(matrices: Floats, vectors: Floats) -> Floats:
+    """Solve one small system per row: (n, d, d) and (n, d) to (n, d)."""
+    return np.asarray(np.linalg.solve(matrices, vectors[:, :, np.newaxis])[:, :, 0])
