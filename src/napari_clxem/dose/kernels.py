@@ -1,0 +1,248 @@
+"""Compiled sums of footprints over a raster; imported where used, as numba is slow to import.
+
+A footprint's coordinates (x across, y along the tilt axis, z its height) are linear in row and
+column. Where z is 0 everywhere, a point within the beam at tilt θ is so at every tilt with a
+smaller cosine: one look-up in the sorted cosines replaces the sum over tilts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+BINS = 256
+_RIM = 1e-9
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def add_footprints(
+    raster: Any,
+    planes: Any,
+    doses: Any,
+    shapes: Any,
+    beams: Any,
+    beam_start: Any,
+    tables: Any,
+    table_start: Any,
+    lookup: Any,
+) -> None:
+    """Add footprints to a raster, in place.
+
+    Parameters
+    ----------
+    raster : (ny, nx) float array
+        Sum so far.
+    planes : (n, 3, 3) float array
+        Rows (z, y, x) of a footprint's coordinates from (1, row, column).
+    doses : (n,) float array
+        Dose of one image.
+    shapes : (n,) int array
+        Which shape each footprint has.
+    beams : (m, 6) float array
+        Nested beams: radius (or -1), half height, half width, cos and sin of the turn, share.
+    beam_start, table_start : (k + 1,) int arrays
+        Where the beams and tilts of each shape begin.
+    tables : (t, 4) float array
+        Per tilt, by growing cos²: cos², its running dose, cos, sin.
+    lookup : (k, BINS + 1) int array
+        Number of tilts of each shape below each cos².
+    """
+    for i in range(len(doses)):
+        shape = shapes[i]
+        first, last = table_start[shape], table_start[shape + 1]
+        plane = planes[i]
+        flat = plane[0, 0] == 0.0 and plane[0, 1] == 0.0 and plane[0, 2] == 0.0
+        for b in range(beam_start[shape], beam_start[shape + 1]):
+            beam = beams[b]
+            if flat and beam[4] == 0.0:
+                _add_flat(raster, plane, doses[i] * beam[5], beam, tables, first, last, lookup[shape])
+            else:
+                _add_tilted(raster, plane, doses[i] * beam[5], beam, tables, first, last)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _span(value: float, slope: float, bound: float, low: int, high: int) -> Any:
+    """Columns within [low, high) where |value + slope c| <= bound, a pixel to spare."""
+    if slope == 0.0:
+        return (low, high) if abs(value) <= bound * (1.0 + 1e-9) else (0, 0)
+    one, two = (-bound - value) / slope, (bound - value) / slope
+    start, stop = min(one, two) - 1.0, max(one, two) + 2.0
+    # compared as floats: beyond the raster an integer would overflow
+    first = low if start <= low else (high if start >= high else int(start))
+    past = high if stop >= high else (low if stop <= low else int(stop) + 1)
+    return first, past
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _rows(plane: Any, across: float, along: float, count: int) -> Any:
+    """Rows that a box of half sizes `across` and `along` about the aim can meet."""
+    ys, yr, yc = plane[1]
+    xs, xr, xc = plane[2]
+    det = yr * xc - yc * xr
+    scale = max(abs(yr) + abs(yc), abs(xr) + abs(xc))
+    if abs(det) <= 1e-12 * scale * scale or not np.isfinite(across):
+        return 0, count
+    middle = (-ys * xc + xs * yc) / det
+    half = (abs(xc) * along + abs(yc) * across) / abs(det)
+    if middle + half < -1.0 or middle - half > count:
+        return 0, 0
+    return int(max(0.0, middle - half - 1.0)), int(min(float(count), middle + half + 2.0))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _add_flat(
+    raster: Any,
+    plane: Any,
+    dose: float,
+    beam: Any,
+    tables: Any,
+    first: int,
+    last: int,
+    lookup: Any,
+) -> None:
+    radius = beam[0]
+    least, most = tables[first, 0], tables[last - 1, 0]
+    whole = tables[last - 1, 1] * dose
+    disc = radius >= 0.0
+    along = radius if disc else beam[1]
+    across = radius if disc else beam[2]
+    reach = across / np.sqrt(least)
+    limit2 = across * across * (1.0 + _RIM) if disc else across * across * (1.0 + 2 * _RIM)
+    edge = along * (1.0 + _RIM)
+    ny, nx = raster.shape
+    top, bottom = _rows(plane, reach, along, ny)
+    for row in range(top, bottom):
+        y0 = plane[1, 0] + plane[1, 1] * row
+        x0 = plane[2, 0] + plane[2, 1] * row
+        dy, dx = plane[1, 2], plane[2, 2]
+        if disc:  # the farthest tilt's ellipse, cut by the row
+            a = dx * dx * least + dy * dy
+            h = x0 * dx * least + y0 * dy
+            c = x0 * x0 * least + y0 * y0 - radius * radius * (1.0 + 1e-6)
+            under = h * h - a * c
+            start, stop = 0, nx
+            if a > 0.0:
+                if under < 0.0:
+                    continue
+                start, stop = _span(h / a, 1.0, np.sqrt(under) / a, 0, nx)
+        else:
+            start, stop = _span(y0, dy, along, 0, nx)
+            start, stop = _span(x0, dx, reach, start, stop)
+        for column in range(start, stop):
+            y = y0 + dy * column
+            x = x0 + dx * column
+            x2 = x * x
+            if disc:
+                free = limit2 - y * y
+                if free < 0.0:
+                    continue
+            else:
+                if abs(y) > edge:
+                    continue
+                free = limit2
+            if x2 * most <= free:
+                raster[row, column] += whole
+                continue
+            if x2 * least > free:
+                continue
+            ratio = free / x2
+            k = lookup[int(ratio * BINS)]
+            while first + k < last and x2 * tables[first + k, 0] <= free:
+                k += 1
+            while k > 0 and x2 * tables[first + k - 1, 0] > free:
+                k -= 1
+            if k > 0:
+                raster[row, column] += dose * tables[first + k - 1, 1]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _add_tilted(
+    raster: Any, plane: Any, dose: float, beam: Any, tables: Any, first: int, last: int
+) -> None:
+    radius = beam[0]
+    disc = radius >= 0.0
+    reach = radius if disc else np.hypot(beam[1], beam[2])
+    across = _reach(plane, reach, np.sqrt(tables[first, 0]))
+    ny, nx = raster.shape
+    top, bottom = _rows(plane, across, reach, ny)
+    limit2 = radius * radius * (1.0 + _RIM)
+    tall, wide = beam[1] * (1.0 + _RIM), beam[2] * (1.0 + _RIM)
+    for row in range(top, bottom):
+        start, stop = 0, nx
+        y0 = plane[1, 0] + plane[1, 1] * row
+        x0 = plane[2, 0] + plane[2, 1] * row
+        z0 = plane[0, 0] + plane[0, 1] * row
+        start, stop = _span(y0, plane[1, 2], reach, start, stop)
+        if np.isfinite(across):
+            start, stop = _span(x0, plane[2, 2], across, start, stop)
+        for column in range(start, stop):
+            y = y0 + plane[1, 2] * column
+            if abs(y) > reach * (1.0 + _RIM):
+                continue
+            x = x0 + plane[2, 2] * column
+            z = z0 + plane[0, 2] * column
+            total = 0.0
+            before = 0.0
+            for k in range(first, last):
+                running = tables[k, 1]
+                u = x * tables[k, 2] + z * tables[k, 3]
+                if disc:
+                    lit = u * u + y * y <= limit2
+                else:
+                    side = u * beam[3] + y * beam[4]
+                    length = y * beam[3] - u * beam[4]
+                    lit = abs(side) <= wide and abs(length) <= tall
+                if lit:
+                    total += running - before
+                before = running
+            raster[row, column] += dose * total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _reach(plane: Any, radius: float, cosine: float) -> float:
+    """Farthest |x| that is lit, where the height changes linearly over the plane."""
+    yr, yc = plane[1, 1], plane[1, 2]
+    xr, xc = plane[2, 1], plane[2, 2]
+    zr, zc = plane[0, 1], plane[0, 2]
+    det = yr * xc - yc * xr
+    scale = max(abs(yr) + abs(yc), abs(xr) + abs(xc))
+    if abs(det) <= 1e-12 * scale * scale:
+        return np.inf
+    row = (-plane[1, 0] * xc + plane[2, 0] * yc) / det
+    column = (-plane[2, 0] * yr + plane[1, 0] * xr) / det
+    height = abs(plane[0, 0] + zr * row + zc * column)
+    steep = (abs(zr * xc - zc * xr) + abs(zc * yr - zr * yc)) / abs(det)
+    sine = np.sqrt(max(0.0, 1.0 - cosine * cosine))
+    room = cosine - steep * sine
+    if room <= 1e-9:
+        return np.inf
+    return (radius + (height + steep * radius) * sine) / room
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def keep_extremes(value: Any, low: Any, high: Any) -> None:
+    """Keep the two lowest and two highest of all rasters seen at each pixel, in place.
+
+    Parameters
+    ----------
+    value : (ny, nx) float array
+        One more raster.
+    low, high : (2, ny, nx) float arrays
+        The lowest and the one above it; the highest and the one below it.
+    """
+    ny, nx = value.shape
+    for row in range(ny):
+        for column in range(nx):
+            v = value[row, column]
+            if v < low[0, row, column]:
+                low[1, row, column] = low[0, row, column]
+                low[0, row, column] = v
+            elif v < low[1, row, column]:
+                low[1, row, column] = v
+            if v > high[0, row, column]:
+                high[1, row, column] = high[0, row, column]
+                high[0, row, column] = v
+            elif v > high[1, row, column]:
+                high[1, row, column] = v

@@ -1,0 +1,137 @@
+"""Footprints as arrays for the compiled sums; one shape is packed once, however often it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_clxem.dose.exposure import Exposure
+from napari_clxem.dose.footprint import angles, reach, shells
+from napari_clxem.frames.affine import Floats
+
+Ints = Any
+_FLAT = 1e-32  # cos² of an edge-on tilt
+BINS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """Distinct footprint shapes, and which exposure has which.
+
+    Attributes
+    ----------
+    index : (n,) int array
+        Shape of each exposure.
+    beams, beam_start, tables, table_start, lookup : arrays
+        As :func:`napari_clxem.dose.kernels.add_footprints` takes them.
+    reach : (k, 2) array
+        Of each shape along and across the tilt axis, at the height of the axis, µm.
+    slope : (k,) array
+        How much farther it reaches across per µm of height.
+    """
+
+    index: Ints
+    beams: Floats
+    beam_start: Ints
+    tables: Floats
+    table_start: Ints
+    lookup: Ints
+    reach: Floats
+    slope: Floats
+
+
+def pack(exposures: Iterable[Exposure]) -> Shapes:
+    """Pack the shapes of exposures; what they share is kept once."""
+    known: dict[Any, int] = {}
+    seen: dict[Any, int] = {}
+    examples: list[Exposure] = []
+    index = []
+    for one in exposures:
+        beam = (one.beam_radius, one.beam_size, one.beam_turn, one.halo, one.pretilt, one.images)
+        quick = (id(one.tilts), id(one.weights), *beam)  # before hashing 131 tilts
+        number = seen.get(quick)
+        if number is None:
+            number = known.setdefault((one.tilts, one.weights, *beam), len(known))
+            seen[quick] = number
+            if number == len(examples):
+                examples.append(one)
+        index.append(number)
+    beams = [_beams(one) for one in examples]
+    tables = [_table(one) for one in examples]
+    reaches = [reach(one) for one in examples]
+    return Shapes(
+        np.asarray(index, dtype=np.int64),
+        np.concatenate(beams) if beams else np.zeros((0, 6)),
+        np.cumsum([0, *map(len, beams)]),
+        np.concatenate(tables) if tables else np.zeros((0, 4)),
+        np.cumsum([0, *map(len, tables)]),
+        np.array([_lookup(table) for table in tables]).reshape(-1, BINS + 1),
+        np.array(reaches).reshape(-1, 2),
+        np.array([_slope(one) for one in examples]),
+    )
+
+
+def _beams(exposure: Exposure) -> Floats:
+    turn = np.deg2rad(exposure.beam_turn)
+    height, width = exposure.beam_size or (0.0, 0.0)
+    rows = []
+    for margin, share in shells(exposure):
+        radius = -1.0 if exposure.beam_radius is None else exposure.beam_radius + margin
+        half = (height / 2 + margin, width / 2 + margin)
+        rows.append((radius, *half, np.cos(turn), np.sin(turn), share))
+    return np.array(rows).reshape(-1, 6)
+
+
+def _table(exposure: Exposure) -> Floats:
+    theta = np.deg2rad(angles(exposure))
+    squares = np.maximum(np.cos(theta) ** 2, _FLAT)
+    order = np.argsort(squares, kind="stable")
+    running = np.cumsum(exposure.relative_doses[order])
+    return np.column_stack(
+        [squares[order], running, np.cos(theta)[order], np.sin(theta)[order]]
+    )
+
+
+def _lookup(table: Floats) -> Ints:
+    edges = np.arange(BINS + 1) / BINS
+    return np.searchsorted(table[:, 0], edges, side="right").astype(np.int64)
+
+
+def _slope(exposure: Exposure) -> float:
+    theta = np.deg2rad(angles(exposure))
+    return float(np.abs(np.tan(theta)).max())
+
+
+def planes(placement: Floats, exposures: Iterable[Exposure], flat: bool) -> Floats:
+    """Coordinates about each exposure's aim and tilt axis as linear maps.
+
+    Parameters
+    ----------
+    placement : (3, 4) array
+        From (z, y, x, 1) of a map's frame to (z, y, x) of the exposures' frame, µm.
+    exposures : iterable of Exposure
+        Of one frame.
+    flat : bool
+        Whether their frame has no heights: everything lies at that of the tilt axis.
+
+    Returns
+    -------
+    (n, 3, 4) array
+        From (z, y, x, 1) to (z, y along, x across), µm.
+    """
+    rows = [(e.axis_height, e.aim[0], e.aim[1], e.axis_azimuth) for e in exposures]
+    numbers = np.array(rows, float).reshape(-1, 4)
+    azimuth = np.deg2rad(numbers[:, 3])
+    cosine, sine = np.cos(azimuth), np.sin(azimuth)
+    about = np.repeat(placement[np.newaxis], len(numbers), axis=0)
+    about[:, :, 3] -= numbers[:, :3]
+    found = np.empty_like(about)
+    found[:, 0] = 0.0 if flat else about[:, 0]
+    found[:, 1] = cosine[:, np.newaxis] * about[:, 1] - sine[:, np.newaxis] * about[:, 2]
+    found[:, 2] = cosine[:, np.newaxis] * about[:, 2] + sine[:, np.newaxis] * about[:, 1]
+    return found
+
+
