@@ -17,12 +17,8 @@ import numpy as np
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames import Affine, fit
 from napari_clxem.samples import FramePoints, PointGrid, point_grid
-from napari_clxem.session.chain import (
-    STITCH_SD,
-    WITHIN_INSTRUMENT,
-    bead_link,
-    seen_along_z,
-)
+from napari_clxem.session.beads import STITCH_SD, bead_link
+from napari_clxem.session.chain import WITHIN_INSTRUMENT, seen_along_z
 from napari_clxem.session.description import OBLIQUE_VIEW
 from napari_clxem.session.geometry import estimate, graph
 from napari_clxem.session.model import Frame, Landmark, Link, Session

@@ -17,7 +17,8 @@ from chain_accuracy import errors
 from napari_clxem.errors import NoMatch, ReadError
 from napari_clxem.io.image import Channel, OpenedImage
 from napari_clxem.samples import sample_folder
-from napari_clxem.session.chain import bead_channel, bead_link, chain, optical_depth
+from napari_clxem.session.beads import bead_channel, bead_link
+from napari_clxem.session.chain import chain, optical_depth
 from napari_clxem.session.description import describe, stage_map
 from napari_clxem.session.geometry import graph, solve
 from napari_clxem.session.linked import linked_grid

@@ -67,7 +67,7 @@ class Annotations:
             viewer.layers.remove(layer)
             layer = None
         if layer is not None:
-            _patch(layer, describe(marks, ndim))
+            patch(layer, describe(marks, ndim))
         elif marks:
             self._layers[describe] = layer = Layer.create(*describe(marks, ndim))
             layer.editable = False
@@ -80,12 +80,12 @@ class Annotations:
             del self._layers[describe]
 
 
-def _patch(layer: Any, description: LayerData) -> None:
-    """Bring an annotation layer to a state, changing only what differs."""
+def patch(layer: Any, description: LayerData) -> None:
+    """Bring a layer of marks to a state, changing only what differs."""
     data, arguments, _ = description
     if not np.array_equal(layer.data, data):
         layer.data = data
-    for name in ("features", "size", "symbol", "edge_width"):
+    for name in ("features", "size", "symbol", "edge_width", "border_color"):
         if name in arguments and not _same(getattr(layer, name), arguments[name]):
             setattr(layer, name, arguments[name])
 

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
+from napari_clxem.frames.affine import Floats
 from napari_clxem.plugin.layers import Placed, Shown
 from napari_clxem.plugin.world import unwrapped
 
@@ -45,6 +46,29 @@ class DimensionSwitch:
             return
         self._placed[layer] = placed
         show(layer, placed.shown(viewer.dims.ndisplay))
+
+    def nudge(self, layer: Any, matrix: Floats) -> None:
+        """Move a layer at once, by what napari draws quickly; `keep` makes it right later.
+
+        Parameters
+        ----------
+        layer : napari.layers.Image
+            Kept before.
+        matrix : ndarray, (d + 1, d + 1)
+            Image µm to display µm.
+        """
+        viewer, placed = self._viewer(), self._placed.get(layer)
+        if viewer is None or placed is None:
+            return
+        flat = viewer.dims.ndisplay == 2
+        shown = placed.shown(viewer.dims.ndisplay)
+        moved = matrix @ np.linalg.solve(placed.placement.full, shown.affine)
+        if flat and len(moved) == 4:
+            moved[0, 1:3] = 0.0
+            moved[1:3, 0] = 0.0
+        # The world's extent may follow when the layer stays where it is.
+        with layer.events.extent.blocker():
+            layer.affine = moved
 
     def _on_ndisplay(self, event: Any) -> None:
         if event.value == 3:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -43,11 +43,14 @@ class View:
         Name of the reference frame; empty while nothing is shown.
     origin : tuple of float
         Reference (z, y, x) of the display's zero, µm.
+    link : str
+        Id of the link being worked on, by which alone its moving frame is placed; empty for none.
     """
 
     site: str | None = None
     frame: str = ""
     origin: Origin = HERE
+    link: str = ""
 
 
 def shown_datasets(session: Session, site: str | None) -> tuple[Dataset, ...]:
@@ -79,6 +82,16 @@ def route(session: Session, dataset: Dataset, frame: str) -> Route | None:
     return found[key]
 
 
+def shown_route(session: Session, dataset: Dataset, view: View) -> Route | None:
+    """Find the way by which a dataset is drawn: by the link being worked on, else the surest."""
+    for link in session.links:
+        if link.id == view.link and (link.moving, link.fixed) == (dataset.frame, view.frame):
+            alone = route(replace(session, links=(link,)), dataset, view.frame)
+            if alone is not None:
+                return alone
+    return route(session, dataset, view.frame)
+
+
 def _route(session: Session, frames: FrameGraph, dataset: Dataset, frame: str) -> Route | None:
     known = spatial(dataset)
     if known is None or not frame:
@@ -100,7 +113,7 @@ def matrix(session: Session, dataset: Dataset, view: View) -> Floats | None:
     ndarray, (d + 1, d + 1)
         For the image's own number of spatial axes, d.
     """
-    way = route(session, dataset, view.frame)
+    way = shown_route(session, dataset, view)
     known = spatial(dataset)
     if way is None or known is None:
         return None
@@ -208,7 +221,11 @@ def landmark_marks(session: Session, view: View) -> list[Mark]:
     images = shown_datasets(session, view.site)
     drawn = {one.frame for one in images if matrix(session, one, view) is not None}
     drawn.add(view.frame)
-    links = [one for one in session.links if one.moving in drawn and one.fixed in drawn]
+    links = [
+        one
+        for one in session.links
+        if one.moving in drawn and one.fixed in drawn and one.id != view.link
+    ]
     return [mark for link in links for mark in _landmarks(session, link, view)]
 
 

@@ -128,6 +128,17 @@ class SiteLayers:
             elif where is not None:
                 self._move(name, where)
 
+    def preview(self, session: Session, frame: str) -> None:
+        """Show the images of one frame where a document puts them that is not committed."""
+        for (name, _), layer in self._layers.items():
+            dataset = self._datasets[name]
+            if dataset.frame != frame or not layer.visible:
+                continue
+            where = matrix(session, dataset, self._view)
+            if where is not None:
+                self._switch.nudge(layer, where)
+                self._matrices.pop((name, layer.metadata["clxem"]["channel"]), None)
+
     def _move(self, name: str, where: Floats) -> None:
         for plane in self._planes[name]:
             key = (name, plane.meta["channel"])

@@ -100,7 +100,7 @@ class Workspace:
         store.noticed.disconnect(show_warning)
         store.close()
 
-    def show_site(self, site: str | None, frame: str, wait: bool = True) -> None:
+    def show_site(self, site: str | None, frame: str, wait: bool = True, link: str = "") -> None:
         """Show the datasets of a site, and of the grid, in one reference frame.
 
         Parameters
@@ -111,11 +111,13 @@ class Workspace:
             Name of the reference frame; empty shows nothing.
         wait : bool
             False opens files in the background.
+        link : str
+            Id of a link being worked on, by which alone its moving frame is placed.
         """
         session = self._store.session
         zero = origin(session, site, frame)
         self._loader.forgive()
-        self._site.look_at(session, View(site=site, frame=frame, origin=zero))
+        self._site.look_at(session, View(site=site, frame=frame, origin=zero, link=link))
         self._refresh(wait)
 
     def show_first(self, wait: bool = True) -> None:

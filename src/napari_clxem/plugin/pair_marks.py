@@ -1,0 +1,203 @@
+"""Landmarks of a link, beads, and the mirrored cursor as napari layers, in display µm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from napari_clxem.frames.affine import Floats
+from napari_clxem.io.image import SPATIAL
+from napari_clxem.plugin.layers import UNIT, LayerData
+from napari_clxem.plugin.marks import SEGMENTS, ellipse
+
+# Symbol and colour of a landmark by its flag: never told apart by colour alone.
+LOOKS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "": ("disc", "#00e5ff"),
+        "half": ("ring", "#ffffff"),
+        "excluded": ("x", "#9e9e9e"),
+        "outlier": ("diamond", "#ff9100"),
+        "suspect": ("triangle_up", "#ff9100"),
+    }
+)
+CHOSEN = "#ffee00"
+BEAD = "#76ff03"
+REJECTED = "#ff5277"
+CURSOR = "#ffffff"
+# More outlines than this are neither read nor drawn quickly.
+MOST_OUTLINES = 100
+# Width of an outline, as a share of its length.
+LINE = 0.01
+
+
+@dataclass(frozen=True)
+class PairMark:
+    """One side of a landmark in a canvas.
+
+    Parameters
+    ----------
+    id : str
+        Of the landmark.
+    number : int
+        Shown beside it.
+    position : ndarray, (d,)
+        Display µm.
+    flag : str
+        As in :class:`napari_clxem.session.pairs.PairRow`.
+    chosen : bool
+        Whether it is the one selected.
+    """
+
+    id: str
+    number: int
+    position: Floats
+    flag: str = ""
+    chosen: bool = False
+
+
+def pair_points(marks: Sequence[PairMark], ndim: int, name: str) -> LayerData:
+    """Describe a Points layer of numbered landmarks, seen in every slice."""
+    looks = [LOOKS[mark.flag] for mark in marks]
+    arguments = {
+        **_common(ndim, name),
+        "size": 0.9,
+        "symbol": [symbol for symbol, _ in looks],
+        "face_color": "transparent",
+        "border_color": np.array(
+            [rgba(CHOSEN if m.chosen else hue) for m, (_, hue) in zip(marks, looks, strict=True)]
+        ),
+        "border_width": 0.12,
+        "canvas_size_limits": (14, 60),
+        "features": {
+            "id": [mark.id for mark in marks],
+            "label": [str(mark.number) for mark in marks],
+        },
+        "text": {
+            "string": "{label}",
+            "color": LOOKS[""][1],
+            "size": 11,
+            "anchor": "upper_left",
+            "blending": "translucent_no_depth",
+        },
+    }
+    return _stacked(marks, ndim), arguments, "points"
+
+
+def bead_points(positions: Floats, ndim: int, name: str) -> LayerData:
+    """Describe a Points layer of detected beads."""
+    arguments = {
+        **_common(ndim, name),
+        "size": 1.0,
+        "symbol": "square",
+        "face_color": "transparent",
+        "border_color": BEAD,
+        "border_width": 0.06,
+        "canvas_size_limits": (10, 400),
+    }
+    return np.asarray(positions, dtype=float).reshape(-1, ndim), arguments, "points"
+
+
+def rejected_points(positions: Floats, reasons: Sequence[str], ndim: int, name: str) -> LayerData:
+    """Describe a Points layer of candidates that are no beads, each with the reason."""
+    arguments = {
+        **_common(ndim, name),
+        "size": 1.0,
+        "symbol": "x",
+        "face_color": "transparent",
+        "border_color": REJECTED,
+        "border_width": 0.06,
+        "canvas_size_limits": (8, 400),
+        "features": {"reason": list(reasons)},
+        "text": {
+            "string": "{reason}",
+            "color": REJECTED,
+            "size": 8,
+            "anchor": "upper_left",
+            "blending": "translucent_no_depth",
+        },
+    }
+    return np.asarray(positions, dtype=float).reshape(-1, ndim), arguments, "points"
+
+
+def cursor_points(position: Floats, ndim: int) -> LayerData:
+    """Describe the place that the cursor of the other canvas points at."""
+    arguments = {
+        **_common(ndim, "Cursor of the other canvas"),
+        "size": 0.5,
+        "symbol": "cross",
+        "face_color": CURSOR,
+        "border_width": 0.0,
+        "canvas_size_limits": (14, 14),
+    }
+    return np.asarray(position, dtype=float).reshape(1, ndim), arguments, "points"
+
+
+def outlines(
+    positions: Floats, covariances: Floats, threshold: float, ndim: int, name: str, colour: str
+) -> LayerData:
+    """Describe a Vectors layer of the regions around points, in the plane.
+
+    Parameters
+    ----------
+    positions : ndarray, (n, ndim)
+        Display µm.
+    covariances : ndarray, (n, 2, 2)
+        Of (y, x), µm²; points with one that is not finite are left out.
+    threshold : float
+        Squared Mahalanobis radius.
+    ndim : {2, 3}
+        Axes of the canvas' frame.
+    name, colour : str
+        Of the layer.
+    """
+    data = outline_data(positions, covariances, threshold)
+    width = (
+        0.03 * float(np.median(np.abs(data[:, 1]).max(axis=1)) * SEGMENTS / 3) if len(data) else 1.0
+    )
+    arguments = {
+        **_common(ndim, name),
+        "edge_color": colour,
+        "edge_width": max(LINE * float(np.median(steps)) * SEGMENTS, 1e-3),
+        "vector_style": "line",
+    }
+    return data, arguments, "vectors"
+
+
+def outline_data(positions: Floats, covariances: Floats, threshold: float) -> Floats:
+    """Give the lines of :func:`outlines`, (n · SEGMENTS, 2, ndim)."""
+    finite = np.isfinite(covariances).all(axis=(1, 2)) & np.isfinite(threshold)
+    positions, covariances = positions[finite][:MOST_OUTLINES], covariances[finite][:MOST_OUTLINES]
+    ndim = positions.shape[1]
+    data = np.zeros((len(positions), SEGMENTS, 2, ndim))
+    for part, position, covariance in zip(data, positions, covariances, strict=True):
+        outline = ellipse(covariance, threshold)
+        part[:, 0] = position
+        part[:, 0, -2:] += outline
+        part[:, 1, -2:] = np.roll(outline, -1, axis=0) - outline
+    return data.reshape(-1, 2, ndim)
+
+
+def rgba(colour: str) -> tuple[float, float, float, float]:
+    """Give a colour ``#rrggbb`` as four numbers from 0 to 1."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue, 1.0
+
+
+def _stacked(marks: Sequence[PairMark], ndim: int) -> Floats:
+    return np.array([mark.position for mark in marks], dtype=float).reshape(len(marks), ndim)
+
+
+def _common(ndim: int, name: str) -> dict[str, object]:
+    return {
+        "ndim": ndim,
+        "name": name,
+        "units": (UNIT,) * ndim,
+        "axis_labels": SPATIAL[-ndim:],
+        "metadata": {"clxem": {"marks": True}},
+        "blending": "translucent_no_depth",
+        # With the margin that the canvas is given, marks are seen from every slice.
+        **({"projection_mode": "all"} if ndim == 3 else {}),
+    }
