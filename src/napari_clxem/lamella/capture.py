@@ -102,7 +102,7 @@ def capture_probability(
 
 
 def inside(offset: ArrayLike, sigma: ArrayLike, half: ArrayLike) -> Floats:
-    """Give the probability that N(offset, sigma²) lies within ± half; 0 where half is not above 0."""
+    """Give the probability that N(offset, sigma²) lies within ± half; 0 where half is 0 or less."""
     from scipy.special import ndtr
 
     offset, sigma, half = np.broadcast_arrays(
@@ -117,7 +117,7 @@ def inside(offset: ArrayLike, sigma: ArrayLike, half: ArrayLike) -> Floats:
 
 
 def volume_share(offset: ArrayLike, sigma: ArrayLike, radius: ArrayLike, half: ArrayLike) -> Floats:
-    """Give the expected share of a sphere's volume within ± half of a plane at N(offset, sigma²)."""
+    """Give the expected share of a sphere's volume between ± half, its centre N(offset, sigma²)."""
     offset, sigma, radius, half = _together(offset, sigma, radius, half)
     found = np.array(inside(offset, sigma, half))
     solid = (radius > 0) & (half > 0)

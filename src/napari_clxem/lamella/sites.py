@@ -1,0 +1,310 @@
+"""Where to take X-ray tomograms: fields over targets that hold beads and harm no other site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_clxem.errors import LamellaError
+from napari_clxem.frames import as_points
+from napari_clxem.frames.affine import Floats
+from napari_clxem.lamella.slab import checked_outline, inside_polygon
+
+#: Tells which points (n, 2) µm (y, x) must not be irradiated.
+Forbidden = Callable[[Floats], Any]
+# Beads from which on more bring little.
+_ENOUGH = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteProposal:
+    """A tomogram field to take, in the plane of one map.
+
+    Attributes
+    ----------
+    target : int
+        Index of its target among those given.
+    name : str
+    centre : tuple of float
+        Middle of the field (y, x), µm.
+    size : tuple of float
+        Height and width of the field, µm.
+    beads : int
+        Beads within the field, a margin from its edge.
+    pointing : float
+        Sd per axis with which the beam is expected to hit the centre, µm; NaN where unknown.
+    holds : float
+        Probability that the field holds the target in spite of it.
+    halo : tuple of tuple of float
+        Corners (y, x) of what the tilt series irradiates, µm.
+    clear : bool
+        Whether the halo keeps off all forbidden areas.
+    tilts : tuple of float
+        Tilt range, degrees, that was reckoned with.
+    score : float
+        What the list is ranked by, 0 to 1.
+    notes : tuple of str
+        What is less than good, a sentence each.
+    """
+
+    target: int
+    name: str = ""
+    centre: tuple[float, float]
+    size: tuple[float, float]
+    beads: int = 0
+    pointing: float = float("nan")
+    holds: float = float("nan")
+    halo: tuple[tuple[float, float], ...] = ()
+    clear: bool = True
+    tilts: tuple[float, float] = (-60.0, 60.0)
+    score: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Optics:
+    """What a tilt series irradiates.
+
+    Parameters
+    ----------
+    size : tuple of float
+        Height and width (y, x) of the field, µm.
+    beam_radius : float
+        Radius of the beam with its halo, µm.
+    tilts : tuple of float
+        Lowest and highest tilt, degrees.
+    axis_azimuth : float
+        Tilt axis from +y towards -x, degrees.
+    height : float
+        Largest distance of anything irradiated from the tilt axis along the beam, µm.
+    """
+
+    size: tuple[float, float] = (13.0, 13.0)
+    beam_radius: float = 10.0
+    tilts: tuple[float, float] = (-60.0, 60.0)
+    axis_azimuth: float = 0.0
+    height: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (min(self.size) > 0 and self.beam_radius > 0 and self.height >= 0):
+            raise LamellaError("Field, beam radius and height of the X-ray optics are above 0 µm.")
+        if max(abs(tilt) for tilt in self.tilts) >= 90 or self.tilts[0] > self.tilts[1]:
+            raise LamellaError(
+                f"Tilts from {self.tilts[0]:g}° to {self.tilts[1]:g}° cannot be used; give a range "
+                "from low to high within ±90°."
+            )
+
+    def halo(self, corners: int = 32) -> Floats:
+        """Give the outline of what is irradiated about the aim, (corners, 2) µm (y, x).
+
+        The beam reaches R / cos θ across the tilt axis, and R along it.
+        """
+        steepest = np.deg2rad(max(abs(tilt) for tilt in self.tilts))
+        reach = self.beam_radius / np.cos(steepest) + self.height * np.tan(steepest)
+        turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+        along, across = self.beam_radius * np.cos(turn), reach * np.sin(turn)
+        a, b = np.cos(np.deg2rad(self.axis_azimuth)), np.sin(np.deg2rad(self.axis_azimuth))
+        return np.column_stack([along * a + across * b, across * a - along * b])
+
+
+@dataclass(frozen=True, eq=False)
+class _Ground:
+    """What is on the map."""
+
+    beads: Floats
+    optics: Optics
+    margin: float
+    forbidden: tuple[Forbidden, ...]
+    polygons: list[Floats] = field(default_factory=list)
+
+    def clear(self, centres: Floats) -> np.ndarray:
+        """Tell for which centres (n, 2) nothing forbidden is irradiated."""
+        halo = self.optics.halo()
+        disc = np.vstack([np.zeros((1, 2)), *(halo * share for share in (0.2, 0.4, 0.6, 0.8, 1.0))])
+        probes = (centres[:, None] + disc).reshape(-1, 2)
+        touched = np.zeros(len(probes), bool)
+        for test in self.forbidden:
+            touched |= np.asarray(test(probes)).astype(bool)
+        for polygon in self.polygons:
+            touched |= inside_polygon(probes, polygon)
+        spoilt = np.asarray(touched.reshape(len(centres), -1).any(axis=1))
+        for index in np.flatnonzero(~spoilt):  # a small area may lie between the probes
+            outline = halo + centres[index]
+            spoilt[index] = any(inside_polygon(p, outline).any() for p in self.polygons)
+        return np.asarray(~spoilt)
+
+    def counted(self, centres: Floats) -> np.ndarray:
+        """Count the beads within the field about each centre (n, 2)."""
+        if not len(self.beads):
+            return np.zeros(len(centres), int)
+        half = np.asarray(self.optics.size) / 2 - self.margin
+        apart = np.abs(self.beads[None] - centres[:, None])
+        return np.asarray((apart <= half).all(axis=2).sum(axis=1))
+
+
+def propose_sites(
+    targets: ArrayLike,
+    beads: ArrayLike,
+    optics: Optics | None = None,
+    *,
+    radii: ArrayLike = 0.5,
+    names: Sequence[str] = (),
+    pointing: Callable[[Floats], Any] | float | None = None,
+    forbidden: Sequence[Forbidden] = (),
+    polygons: Sequence[ArrayLike] = (),
+    margin: float = 0.5,
+    step: float = 0.5,
+    exclusive: bool = True,
+) -> tuple[SiteProposal, ...]:
+    """Propose a field for each target, ranked.
+
+    The field is placed so that it holds the target with its pointing error, irradiates nothing
+    forbidden, and then holds as many beads as possible with the target near its middle.
+
+    Parameters
+    ----------
+    targets : (n, 2) array_like
+        (y, x) µm, in the map the microscope will be aimed by.
+    beads : (m, 2) array_like
+        (y, x) µm.
+    optics : Optics, optional
+        Field, beam and tilts; left out, a 13 µm field and a 10 µm beam to ±60°.
+    radii : float or (n,) array_like
+        Of the targets, µm.
+    names : sequence of str
+        Of the targets.
+    pointing : callable or float, optional
+        Covariances (n, 2, 2) µm² with which the microscope will hit points (n, 2), such as a
+        route's `predict_error`; or one sd, µm.
+    forbidden : sequence of callable
+        Each tells which points (n, 2) are spent or reserved.
+    polygons : sequence of (k, 2) array_like
+        Spent or reserved areas, µm.
+    margin : float
+        Distance of beads and target from the field's edge, µm.
+    step : float
+        Of the search, µm.
+    exclusive : bool
+        Whether the halo of a better site is reserved for the next ones.
+
+    Returns
+    -------
+    tuple of SiteProposal
+        Best first; one per target, also where it is not clear: its notes say so.
+
+    Raises
+    ------
+    LamellaError, PointsError
+        Where a number cannot be used, or a target does not fit into the field.
+    """
+    view = optics or Optics()
+    points = as_points(targets, 2, "The targets")
+    sizes = np.broadcast_to(np.asarray(radii, float), (len(points),))
+    spots = np.asarray(beads, float)
+    spots = as_points(spots, 2, "The beads") if spots.size else np.empty((0, 2))
+    if not step > 0:
+        raise LamellaError(f"A search step of {step} µm finds nothing; give one above 0.")
+    areas = [checked_outline(p, "A reserved area") for p in polygons]
+    ground = _Ground(spots, view, margin, tuple(forbidden), areas)
+    spread = _pointing(pointing, points)
+    left = list(range(len(points)))
+    found: list[SiteProposal] = []
+    made = {i: _placed(i, points, sizes, names, spread, ground, step) for i in left}
+    while left:
+        best = max(left, key=lambda i: made[i].score)
+        found.append(made[best])
+        left.remove(best)
+        if exclusive and made[best].clear:
+            outline = np.array(made[best].halo)
+            ground.polygons.append(outline)
+            reach = 2 * np.linalg.norm(view.halo(), axis=1).max() + max(view.size)
+            for other in left:
+                near = np.linalg.norm(points[other] - np.array(made[best].centre)) < reach
+                if near:
+                    made[other] = _placed(other, points, sizes, names, spread, ground, step)
+    return tuple(found)
+
+
+def _placed(
+    index: int,
+    points: Floats,
+    radii: Floats,
+    names: Sequence[str],
+    spread: Floats,
+    ground: _Ground,
+    step: float,
+) -> SiteProposal:
+    """Place the field of one target."""
+    from scipy.special import ndtr
+
+    view, target, radius = ground.optics, points[index], float(radii[index])
+    half = np.asarray(view.size) / 2
+    name = names[index] if index < len(names) else f"target {index + 1}"
+    free = half - radius - ground.margin
+    if (free < 0).any():
+        raise LamellaError(
+            f"{name} with its radius of {radius:g} µm does not fit into a field of "
+            f"{view.size[0]:g} x {view.size[1]:g} µm; choose a larger field."
+        )
+    sd = np.sqrt(np.diagonal(spread[index]))
+    room = np.maximum(free - 2 * np.nan_to_num(sd), 0.0)
+    sides = [np.arange(-np.floor(r / step), np.floor(r / step) + 1) * step for r in room]
+    shifts = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2)
+    centres = target + shifts
+    clear = ground.clear(centres)
+    beads = ground.counted(centres)
+    away = np.linalg.norm(shifts / half, axis=1)
+    worth = 2.0 * clear + np.minimum(beads, _ENOUGH) / _ENOUGH + 0.01 * beads - 0.1 * away
+    best = int(np.argmax(worth))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.where(sd > 0, (half - radius - np.abs(shifts[best])) / sd, np.inf)
+        lower = np.where(sd > 0, (-half + radius - np.abs(shifts[best])) / sd, -np.inf)
+    holds = float(np.prod(np.where(np.isnan(sd), np.nan, ndtr(reach) - ndtr(lower))))
+    notes = []
+    if not clear[best]:
+        notes.append("No place of the field keeps its halo off spent or reserved areas.")
+    if beads[best] < 4:
+        notes.append(
+            f"Only {beads[best]} beads lie in the field: 4 are needed to register the tomogram "
+            "by beads alone."
+        )
+    if np.isnan(sd).any():
+        notes.append("How well the microscope will hit it is not known; link its map first.")
+    elif holds < 0.95:
+        notes.append(f"The field holds the target with a probability of {holds:.0%} only.")
+    y, x = centres[best].tolist()
+    halo = view.halo() + centres[best]
+    score = float(clear[best]) * (0.5 + 0.5 * min(int(beads[best]), _ENOUGH) / _ENOUGH)
+    return SiteProposal(
+        target=index,
+        name=name,
+        centre=(y, x),
+        size=view.size,
+        beads=int(beads[best]),
+        pointing=float(np.sqrt((sd**2).mean())),
+        holds=holds,
+        halo=tuple((a, b) for a, b in halo.tolist()),
+        clear=bool(clear[best]),
+        tilts=view.tilts,
+        score=score * (holds if np.isfinite(holds) else 0.5),
+        notes=tuple(notes),
+    )
+
+
+def _pointing(pointing: Callable[[Floats], Any] | float | None, points: Floats) -> Floats:
+    """Give the covariances (n, 2, 2) of hitting points."""
+    count = len(points)
+    if pointing is None:
+        return np.full((count, 2, 2), np.nan)
+    if not callable(pointing):
+        if not (np.isfinite(pointing) and pointing >= 0):
+            raise LamellaError(f"A pointing error of {pointing} µm cannot be used; give 0 or more.")
+        return np.broadcast_to(np.eye(2) * float(pointing) ** 2, (count, 2, 2))
+    found = np.asarray(pointing(points), float)
+    if found.ndim != 3 or found.shape[0] != count or found.shape[1] not in (2, 3):
+        raise LamellaError("The pointing error must give a covariance (n, 2, 2) for n points.")
+    return found[:, -2:, -2:]
