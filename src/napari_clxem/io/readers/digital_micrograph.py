@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_clxem.errors import ReadError, UnitError
 from napari_clxem.io.image import Channel, StagePosition
-from napari_clxem.io.readers.dm_tags import Array, Tags, at, number_at, read_tags
+from napari_clxem.io.readers.dm_tags import Array, Tags, at, number_at, read_tags, text_at
 from napari_clxem.io.readers.planes import check_shape
 from napari_clxem.io.stored import Stored
 from napari_clxem.units import length_factor
@@ -148,8 +148,7 @@ def _pixel_size(calibrations: list[Tags]) -> tuple[dict[str, float | None], list
     sizes: dict[str, float | None] = {}
     units, note = [], ""
     for axis, calibration in zip("xyz", calibrations, strict=False):
-        unit = calibration.get("Units")
-        unit = unit.strip() if isinstance(unit, str) else ""
+        unit = text_at(calibration, "Units")
         units.append(unit)
         value = number_at(calibration, "Scale")
         try:
@@ -181,7 +180,7 @@ def _meta(told: Any) -> dict[str, Any]:
         if value is not None:
             found.setdefault(name, value * factor)
     for place, name in _TEXTS.items():
-        text = at(told, *place)
-        if isinstance(text, str) and text:
+        text = text_at(told, *place)
+        if text:
             found[name] = text
     return found

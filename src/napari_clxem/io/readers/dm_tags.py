@@ -38,11 +38,15 @@ _SIMPLE = {
 
 @dataclass(frozen=True)
 class Array:
-    """An array that stays in the file: byte order and type, offset and number of elements."""
+    """An array that stays in the file: byte order and type, offset and number of elements.
+
+    `text` is what short arrays of 16-bit numbers say: such are texts and small images alike.
+    """
 
     dtype: str
     offset: int
     count: int
+    text: str = ""
 
 
 Value = float | int | str | tuple[float | int, ...] | Array
@@ -162,9 +166,8 @@ def _array(cursor: _Cursor, described: list[int]) -> Value:
         raise EOFError(f"an array has elements of unknown type {kind}")
     count = described.pop(0)
     offset = _skip(cursor, count, itemsize)
-    found = Array(dtype, offset, count)
     is_text = dtype.endswith("H") and count <= LONGEST_TEXT
-    return _text(offset, cursor) if is_text else found
+    return Array(dtype, offset, count, _text(offset, cursor) if is_text else "")
 
 
 def _skip(cursor: _Cursor, count: int, itemsize: int) -> int:
@@ -201,3 +204,10 @@ def number_at(tags: Tags | Value | None, *names: str) -> float | None:
     if isinstance(value, int | float) and np.isfinite(value):
         return float(value)
     return None
+
+
+def text_at(tags: Tags | Value | None, *names: str) -> str:
+    """Give a text of the tree; empty where there is none."""
+    value = at(tags, *names)
+    text = value.text if isinstance(value, Array) else value
+    return text.strip() if isinstance(text, str) else ""

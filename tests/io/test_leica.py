@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from handmade_leica import (
+    SETTING,
+    element,
+    header,
+    image_xml,
+    lif_bytes,
+    lof_bytes,
+    one_image,
+    write_xlef,
+)
+
+from napari_clxem.errors import ReadError
+from napari_clxem.io import open_image, open_images
+
+STEP = {"x": 1e-7, "y": 2e-7, "z": 5e-7, "t": 1.0}
+
+
+def phantom(*shape, dtype="<u2"):
+    return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<u2", "<f4"])
+def test_stack_of_channels(tmp_path, dtype):
+    data = phantom(3, 2, 4, 5, dtype=dtype)
+    path = tmp_path / "a.lif"
+    path.write_bytes(one_image(data, "zcyx", STEP, tables=("Green", "Red")))
+    image = open_image(path)
+    assert image.axes == ("c", "z", "y", "x")
+    np.testing.assert_array_equal(np.asarray(image.data), data.transpose(1, 0, 2, 3))
+    assert image.scale == pytest.approx((0.5, 0.2, 0.1))
+    assert [c.colour for c in image.channels] == ["#00ff00", "#ff0000"]
+    assert image.stage.position == pytest.approx((3.0, 2000.0, 1000.0))
+    assert image.meta["numerical_aperture"] == 1.4
+    assert image.name == "cell"
+
+
+def test_several_images(tmp_path):
+    parts = {"MemBlock_1": phantom(4, 5), "MemBlock_2": phantom(6, 3) + 7}
+    inner = "".join(
+        element(f"image {i}", image_xml(data, "yx", STEP, block=name))
+        for i, (name, data) in enumerate(parts.items())
+    )
+    path = tmp_path / "a.lif"
+    path.write_bytes(lif_bytes(header(inner), {k: v.tobytes() for k, v in parts.items()}))
+    images = open_images(path)
+    assert [image.name for image in images] == ["image 0", "image 1"]
+    for image, data in zip(images, parts.values(), strict=True):
+        np.testing.assert_array_equal(np.asarray(image.data), data)
+
+
+def test_names_and_wavelengths_of_dyes(tmp_path):
+    extra = (
+        '<DetectorList><Detector Channel="1" IsActive="1"/><Detector Channel="2" IsActive="0"/>'
+        '<Detector Channel="3" IsActive="1"/></DetectorList><Spectro>'
+        '<MultiBand Channel="1" TargetWaveLengthBegin="500" TargetWaveLengthEnd="540" '
+        'DyeName="Leica/FITC"/><MultiBand Channel="2" TargetWaveLengthBegin="1" '
+        'TargetWaveLengthEnd="2" DyeName="Leica/no"/><MultiBand Channel="3" '
+        'TargetWaveLengthBegin="600" TargetWaveLengthEnd="650" DyeName=""/></Spectro>'
+    )
+    path = tmp_path / "a.lif"
+    data = phantom(2, 4, 5)
+    path.write_bytes(one_image(data, "cyx", STEP, tables=("Green", "Red"), extra=extra))
+    channels = open_image(path).channels
+    assert [c.name for c in channels] == ["FITC", "Red"]
+    assert [c.wavelength for c in channels] == [520.0, 625.0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "right", "down"),
+    [
+        ("000", (0.0, 1.0), (1.0, 0.0)),
+        ("100", (0.0, -1.0), (1.0, 0.0)),
+        ("010", (0.0, 1.0), (-1.0, 0.0)),
+        ("001", (1.0, 0.0), (0.0, 1.0)),
+        ("011", (1.0, 0.0), (0.0, -1.0)),
+    ],
+)
+def test_flips_say_how_the_image_lies_on_the_stage(tmp_path, flags, right, down):
+    """`right` and `down` are the stage (y, x) directions of columns and rows."""
+    setting = {**SETTING, **dict(zip(("FlipX", "FlipY", "SwapXY"), flags, strict=True))}
+    path = tmp_path / "a.lif"
+    # square pixels: swapped axes then keep their lengths
+    path.write_bytes(one_image(phantom(5, 7), "yx", {"x": 1e-7, "y": 1e-7}, setting=setting))
+    matrix = np.array(open_image(path).stage.image_to_stage)
+    assert matrix @ [0.2, 0.3, 1] == pytest.approx([2000.0, 1000.0, 1.0])
+    assert matrix[:2, 1] == pytest.approx(right)
+    assert matrix[:2, 0] == pytest.approx(down)
+
+
+def test_turned_scan_is_not_guessed(tmp_path):
+    path = tmp_path / "a.lif"
+    setting = {**SETTING, "RotatorAngle": "30"}
+    path.write_bytes(one_image(phantom(5, 7), "yx", STEP, setting=setting))
+    image = open_image(path)
+    assert image.stage.position == pytest.approx((3.0, 2000.0, 1000.0))
+    assert image.stage.image_to_stage is None
+    assert "turned by 30" in image.missing[0]
+
+
+def test_lof(tmp_path):
+    data = phantom(2, 4, 5)
+    path = tmp_path / "a.lof"
+    path.write_bytes(lof_bytes(data, "zyx", STEP))
+    image = open_image(path)
+    np.testing.assert_array_equal(np.asarray(image.data), data)
+    assert image.scale == pytest.approx((0.5, 0.2, 0.1))
+
+
+def test_xlef(tmp_path):
+    data = phantom(3, 2, 4, 5)
+    path = write_xlef(tmp_path, data, "zcyx", STEP, tables=("Green", "Red"))
+    image = open_image(path)
+    np.testing.assert_array_equal(np.asarray(image.data), data.transpose(1, 0, 2, 3))
+    assert image.scale == pytest.approx((0.5, 0.2, 0.1))
+
+
+@pytest.mark.parametrize(
+    "file", ["../../secret.lof", "/etc/passwd", "..\\..\\secret.lof", "%2e%2e/%2e%2e/a"]
+)
+def test_files_outside_the_folder_are_refused(tmp_path, file):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    path = write_xlef(folder, phantom(4, 5), "yx", STEP, file=file)
+    (tmp_path / "secret.lof").write_bytes((folder / "a.lof").read_bytes())
+    with pytest.raises(ReadError, match="outside its folder"):
+        open_image(path)
+
+
+def test_missing_part_of_a_project(tmp_path):
+    path = write_xlef(tmp_path, phantom(4, 5), "yx", STEP)
+    (tmp_path / "meta" / "cell.xlif").unlink()
+    with pytest.raises(ReadError, match="missing"):
+        open_image(path)
+
+
+def test_project_that_names_itself(tmp_path):
+    path = tmp_path / "a.xlcf"
+    path.write_text(header('<Reference File="a.xlcf"/>'))
+    with pytest.raises(ReadError, match="names itself"):
+        open_image(path)
+
+
+def test_entities(tmp_path):
+    bomb = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]>'
+    inner = element("cell", image_xml(phantom(4, 5), "yx", STEP))
+    path = tmp_path / "a.lif"
+    path.write_bytes(lif_bytes(bomb + header(inner), {"MemBlock_1": bytes(40)}))
+    with pytest.raises(ReadError, match="entities"):
+        open_image(path)
+
+
+def test_truncated(tmp_path):
+    raw = one_image(phantom(4, 5), "yx", STEP)
+    path = tmp_path / "a.lif"
+    for length in (14, 500, len(raw) - 60, len(raw) - 1):
+        path.write_bytes(raw[:length])
+        with pytest.raises(ReadError):
+            open_image(path)
+
+
+def test_no_image(tmp_path):
+    path = tmp_path / "a.lif"
+    path.write_bytes(lif_bytes(header(""), {}))
+    with pytest.raises(ReadError, match="no image"):
+        open_image(path)
+
+
+def test_real_file(shared_data):
+    path = shared_data / "formats" / "lif" / "xz-example.lif"
+    raw = path.read_bytes()
+    xml = raw[13 : 13 + 2 * int.from_bytes(raw[9:13], "little")].decode("utf-16-le")
+    images = open_images(path)
+    assert [image.name for image in images] == ["xzt", "xzy", "xz"]
+    assert [image.data.shape for image in images] == [
+        (20, 2, 128, 1, 128),
+        (2, 128, 23, 128),
+        (2, 512, 1, 512),
+    ]
+    stack = images[1]
+    part = xml.split('Name="xzy"')[1].split("</Dimensions>")[0]
+    said = {
+        int(m[1]): float(m[3]) / (int(m[2]) - 1) * 1e6
+        for m in re.finditer(
+            r'DimID="(\d)" NumberOfElements="(\d+)" Origin="[^"]*" Length="([^"]*)"', part
+        )
+    }
+    assert stack.scale == pytest.approx([abs(said[3]), abs(said[2]), abs(said[1])])
+    assert stack.scale == pytest.approx((0.140279, 0.229062, 0.140280), abs=1e-6)
+    setting = xml.split('Name="xzy"')[1]
+    place = [float(re.search(rf'StagePos{a}="([^"]*)"', setting)[1]) * 1e6 for a in "YX"]
+    assert stack.stage.position[1:] == pytest.approx(place)
+    assert place == pytest.approx([14743.05397, 34620.93931])
+    assert [c.name for c in stack.channels] == ["FITC", "TRITC"]
+    # frames (z, x) of 128 x 128 bytes, channels within rows of the stack
+    start = raw.index("MemBlock_88".encode("utf-16-le"), 13 + 2 * len(xml)) + 22
+    block = np.frombuffer(raw, "u1", 23 * 2 * 128 * 128, start).reshape(23, 2, 128, 128)
+    np.testing.assert_array_equal(np.asarray(stack.data), block.transpose(1, 2, 0, 3))
