@@ -230,3 +230,36 @@ def test_a_store_without_journal_leaves_no_trace(tmp_path, state):
     store.commit(lambda s: edits.put(s, Site()), "Add site")
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
     assert not state.exists()
+
+
+def test_the_history_can_be_gone_through_in_one_move(tmp_path):
+    store = Store()
+    states = [store.session] + [store.commit(named(one), one) for one in "abcd"]
+    seen = []
+    store.changed.connect(lambda new, old: seen.append((new, old)))
+    assert (store.steps, store.position) == (("a", "b", "c", "d"), 4)
+    for position in (1, 3, 0, 4, 2):
+        before = store.session
+        assert store.go_to(position) == states[position]
+        assert seen == [(states[position], before)]
+        seen.clear()
+        assert (store.steps, store.position) == (("a", "b", "c", "d"), position)
+    assert (store.undo_label, store.redo_label) == ("b", "c")
+    assert store.go_to(2) == states[2]
+    assert seen == []
+    store.commit(named("e"), "e")
+    assert (store.steps, store.position) == (("a", "b", "e"), 3)
+    for position in (-1, 4):
+        with pytest.raises(SessionError, match="no step"):
+            store.go_to(position)
+
+
+def test_a_move_through_the_history_outlives_a_crash(tmp_path):
+    path = Store(Session()).save(tmp_path / "grid.clxem.json")
+    gc.collect()
+    store = Store(path=path)
+    for name in "abc":
+        store.commit(named(name), name)
+    store.go_to(1)
+    store.close()
+    assert Store.open(path).session.name == "a"

@@ -160,6 +160,19 @@ class Store:
         """What `redo` would make again; empty where there is nothing."""
         return self._future[-1].label if self._future else ""
 
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What was done, the oldest first, with the steps that were taken back at the end."""
+        return (
+            *(step.label for step in self._past),
+            *(step.label for step in reversed(self._future)),
+        )
+
+    @property
+    def position(self) -> int:
+        """How many of `steps` the document holds: those after it were taken back."""
+        return len(self._past)
+
     def commit(self, edit: Callable[[Session], Session] | Session, label: str) -> Session:
         """Make one step: an edit of the document, or a new document.
 
@@ -212,6 +225,39 @@ class Store:
         self._past.append(_Step(step.label, self._session))
         changes = diff(self._session, step.session)
         return self._become(step.session, changes, f"Redo: {step.label}")
+
+    def go_to(self, position: int) -> Session:
+        """Go back or forward through `steps` at once.
+
+        Parameters
+        ----------
+        position : int
+            How many of `steps` the document shall hold.
+
+        Raises
+        ------
+        SessionError
+            Where there are not so many steps.
+        """
+        self._need_open()
+        if not 0 <= position <= len(self._past) + len(self._future):
+            raise SessionError(
+                f"There is no step {position}; the history has {len(self.steps)} steps."
+            )
+        if position == self.position:
+            return self._session
+        state = self._session
+        while len(self._past) > position:
+            step = self._past.pop()
+            self._future.append(_Step(step.label, state))
+            state = step.session
+        while len(self._past) < position:
+            step = self._future.pop()
+            self._past.append(_Step(step.label, state))
+            state = step.session
+        steps = self.steps
+        label = f"Go to: {steps[position - 1]}" if position else "Go to the beginning"
+        return self._become(state, diff(self._session, state), label)
 
     def save(self, path: str | Path | None = None, *, overwrite: bool = False) -> Path:
         """Write the session to `path`, or to its own file.
