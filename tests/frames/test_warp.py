@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_clxem.errors import DegenerateError, PointsError
-from napari_clxem.frames import fit
+from napari_clxem.frames import FrameGraph, UncertainAffine, fit
 
 
 def bent(points, amount=0.5):
@@ -178,3 +178,37 @@ def test_axes_and_priors_are_checked():
     points = np.random.default_rng(12).uniform(-5, 5, (9, 3))
     with pytest.raises(PointsError, match="same axes"):
         fit(points, points[:, 1:], "tps")
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_spline_is_a_link_like_any_other(ndim):
+    rng = np.random.default_rng(13)
+    moving, probe = rng.uniform(-20, 20, (25, ndim)), rng.uniform(-15, 15, (4, ndim))
+    found = fit(moving, bent(moving), "tps", fixed_sigma=0.05)
+    graph = FrameGraph()
+    graph.add_link("light", "mosaic", found)
+    shift = np.eye(ndim + 1)
+    shift[:-1, -1] = 5.0
+    graph.add_link("mosaic", "sem", UncertainAffine.declared(shift, np.zeros(ndim), 0.1))
+    there = graph.transform("light", "sem", probe)
+    np.testing.assert_allclose(there.transform(probe), found.transform(probe) + 5.0, atol=1e-9)
+    expected = found.predict_error(probe) + 0.01 * np.eye(ndim)
+    np.testing.assert_allclose(there.predict_error(probe), expected, atol=1e-9)
+    back = graph.transform("sem", "light", there.transform(probe))
+    np.testing.assert_allclose(back.transform(there.transform(probe)), probe, atol=1e-6)
+    assert np.isfinite(back.predict_error(there.transform(probe))).all()
+
+
+def test_a_bent_link_of_planes_keeps_the_parallax():
+    rng = np.random.default_rng(14)
+    moving = rng.uniform(-20, 20, (25, 2))
+    graph, flat = FrameGraph(), FrameGraph()
+    found = fit(moving, moving + 3.0, "tps", fixed_sigma=0.05)
+    for each, link in ((graph, found), (flat, fit(moving, moving + 3.0, fixed_sigma=0.05))):
+        each.add_frame("light", 2, z=(0.0, 2.0))
+        each.add_frame("sem", 2, z=(0.0, 2.0))
+        each.add_link("light", "sem", link, tilt_sd=3.0)
+    bent_, straight = (
+        g.transform("light", "sem").predict_error([[5.0, 5.0]])[0] for g in (graph, flat)
+    )
+    np.testing.assert_allclose(bent_, straight, rtol=0.02)

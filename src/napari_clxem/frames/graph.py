@@ -9,7 +9,7 @@ lying on the plane, so that it can be gone back.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from napari_clxem.errors import ClxemError, NoPathError
 from napari_clxem.frames.affine import Affine, Floats, as_points
+from napari_clxem.frames.lifting import completed
 from napari_clxem.frames.route import Closure, Node, Route, Step, begin, carry, closure, size
 from napari_clxem.frames.uncertainty import UncertainAffine
 
@@ -108,7 +109,7 @@ class FrameGraph:
         ClxemError
             Where the map's axes do not go with the frames', or the identifier is taken.
         """
-        rows, columns = Affine(transform.affine).linear.shape
+        rows, columns = Affine(transform.matrix).linear.shape
         for name, ndim in ((moving, columns), (fixed, rows)):
             if name not in self._nodes:
                 self.add_frame(name, ndim)
@@ -123,7 +124,7 @@ class FrameGraph:
         name = link or f"{moving} -> {fixed} #{len(self._links) + 1}"
         if name in self._links:
             raise ClxemError(f"There is a link {name!r} already; choose another identifier.")
-        forward = _completed(transform, start, end, tilt_sd)
+        forward = completed(transform, start, end, tilt_sd)
         self._found.clear()
         self._links[name] = Step(moving, end, name, forward)
         self._steps[moving].append(self._links[name])
@@ -223,51 +224,3 @@ class FrameGraph:
                     there = carry(step, *here)
                     longer = Route(node, (*route.steps, step))
                     heapq.heappush(waiting, (size(there[1], 2), next(order), longer, there))
-
-
-def _completed(
-    transform: UncertainAffine, start: Node, end: Node, tilt_sd: float
-) -> UncertainAffine:
-    """Complete a map to 3D: by its viewing direction, with the centre at the plane's height."""
-    linear = Affine(transform.affine).linear
-    rows, columns = linear.shape
-    if rows == 3:
-        return transform
-    covariance = transform.covariance
-    if columns == 2:  # seen along z
-        lean = np.tan(np.deg2rad(tilt_sd)) * np.sqrt(abs(np.linalg.det(linear)))
-        linear = np.column_stack([np.zeros(2), linear])
-        covariance = _with_z_column(covariance, lean)
-    centre = np.concatenate([[start.z[0]], transform.centre])[-3:]
-
-    def upright(entries: Floats) -> Floats:
-        """Entries (2, 4) of [L | t] to the rows (3, 4) of the completed map."""
-        cross = np.cross(entries[0, :3], entries[1, :3])
-        normal = cross / np.sqrt(np.linalg.norm(cross))
-        return np.vstack([np.append(normal, end.z[0]), entries])
-
-    entries = np.column_stack([linear, transform.transform(transform.centre)[0]])
-    full = upright(entries)
-    jacobian = _jacobian(upright, entries)
-    matrix = Affine.from_parts(full[:, :3], full[:, 3] - full[:, :3] @ centre).matrix
-    return UncertainAffine(matrix, centre, jacobian @ covariance @ jacobian.T, transform.region_dof)
-
-
-def _with_z_column(covariance: Floats, lean: float) -> Floats:
-    """Insert a z column of sd `lean` into the covariance of a planar map: (6, 6) to (8, 8)."""
-    rows = np.array([1, 2, 3, 5, 6, 7])
-    found = np.diag([lean**2, 0.0, 0.0, 0.0] * 2)
-    found[np.ix_(rows, rows)] = covariance
-    return found
-
-
-def _jacobian(function: Callable[[Floats], Floats], entries: Floats) -> Floats:
-    """Differentiate a smooth function of matrix entries by central differences."""
-    step = 1e-6 * np.abs(entries[:, :3]).max()
-    columns = []
-    for index in range(entries.size):
-        change = np.zeros(entries.shape)
-        change.flat[index] = step
-        difference = function(entries + change) - function(entries - change)
-        columns.append(difference.ravel() / (2 * step))
-    return np.array(columns).T

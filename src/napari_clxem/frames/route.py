@@ -60,7 +60,7 @@ class Route:
         """
         matrix: Floats = np.eye(4)
         for step in self.steps:
-            matrix = step.map.affine @ matrix
+            matrix = step.map.matrix @ matrix
         return matrix
 
     @property
@@ -68,7 +68,7 @@ class Route:
         """4 x 4 matrix (z, y, x) of what :meth:`transform` does; singular after a plane."""
         matrix = _flattening(self.start)
         for step in self.steps:
-            matrix = _flattening(step.end) @ step.map.affine @ matrix
+            matrix = _flattening(step.end) @ step.map.matrix @ matrix
         return matrix
 
     def transform(self, points: ArrayLike) -> Floats:

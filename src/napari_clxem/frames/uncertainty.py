@@ -219,7 +219,7 @@ class UncertainAffine:
         flat = jacobian.reshape(size * (size + 1), size * (size + 1))
         return UncertainAffine(
             back.matrix,
-            self.transform(self.centre)[0],
+            self._affine.transform(self.centre)[0],
             flat @ self.covariance @ flat.T,
             self.region_dof,
         )
