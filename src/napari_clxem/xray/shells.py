@@ -1,0 +1,43 @@
+"""Sums over shells of Fourier space, compiled; import inside functions only."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def accumulate(
+    one: Any, two: Any, along_z: Any, along_y: Any, along_x: Any, weight: Any, sums: Any
+) -> None:
+    """Add up cross and own power of two half spectra, shell by shell.
+
+    Parameters
+    ----------
+    one, two : (nz, ny, nx // 2 + 1) complex array
+        Spectra as `rfftn` gives them.
+    along_z, along_y, along_x : array
+        Squared frequency along each axis, in shell widths squared.
+    weight : (nx // 2 + 1,) array
+        How many coefficients of the full spectrum each stands for: 1 or 2.
+    sums : (shells, 4) float64 array
+        Cross power, power of one, power of two, coefficients; added to.
+    """
+    shells = sums.shape[0]
+    for z in range(one.shape[0]):
+        for y in range(one.shape[1]):
+            plane = along_z[z] + along_y[y]
+            if plane >= shells * shells:
+                continue
+            for x in range(one.shape[2]):
+                shell = int(sqrt(plane + along_x[x]) + np.float32(0.5))
+                if shell >= shells:
+                    break
+                a, b, w = one[z, y, x], two[z, y, x], weight[x]
+                sums[shell, 0] += w * (a.real * b.real + a.imag * b.imag)
+                sums[shell, 1] += w * (a.real * a.real + a.imag * a.imag)
+                sums[shell, 2] += w * (b.real * b.real + b.imag * b.imag)
+                sums[shell, 3] += w
