@@ -1,25 +1,109 @@
 """Lamella: what to cut, and what the cut holds."""
 
+from napari_clxem.lamella.statistics import (
+    BY_EYE,
+    Campaign,
+    CampaignRow,
+    campaign,
+    campaign_table,
+    share_interval,
+)
 from napari_clxem.lamella.capture import Capture, capture_probability
-from napari_clxem.lamella.fib_view import ViewFit, fib_projection, project, register_view
+from napari_clxem.lamella.fib_view import (
+    ViewFit,
+    angles_of,
+    beam_of,
+    composed,
+    fib_projection,
+    lift,
+    placed,
+    project,
+    register_view,
+    view_outline,
+)
+from napari_clxem.lamella.gain import Gain, best_beads, with_beads
 from napari_clxem.lamella.intersection import Overlap, PlanOverlap, overlap, plan_overlap
-from napari_clxem.lamella.milling import Instrument, film_angle, film_tilt, milling_angle
+from napari_clxem.lamella.milling import (
+    Instrument,
+    film_angle,
+    film_tilt,
+    milling_angle,
+    stage_tilt,
+)
+from napari_clxem.lamella.outline import Outline, in_outline, outlined, share_within, trace
+from napari_clxem.lamella.pose import (
+    SlabPose,
+    face_on_tilt,
+    resample_slab,
+    slab_pose,
+    tem_placement,
+)
+from napari_clxem.lamella.presets import (
+    BOXES,
+    INSTRUMENTS,
+    MICRO_EXPANSION,
+    BoxPreset,
+    Joints,
+    instrument,
+    joint_outlines,
+)
+from napari_clxem.lamella.proposal import Losses, Proposal, propose
+from napari_clxem.lamella.sites import Optics, SiteProposal, propose_sites
 from napari_clxem.lamella.slab import Lamella
 
 __all__ = [
+    "BOXES",
+    "BY_EYE",
+    "INSTRUMENTS",
+    "MICRO_EXPANSION",
+    "BoxPreset",
+    "Campaign",
+    "CampaignRow",
     "Capture",
+    "Gain",
     "Instrument",
+    "Joints",
     "Lamella",
+    "Losses",
+    "Optics",
+    "Outline",
     "Overlap",
     "PlanOverlap",
+    "Proposal",
+    "SiteProposal",
+    "SlabPose",
     "ViewFit",
+    "angles_of",
+    "beam_of",
+    "best_beads",
+    "campaign",
+    "campaign_table",
     "capture_probability",
+    "composed",
+    "face_on_tilt",
     "fib_projection",
     "film_angle",
     "film_tilt",
+    "in_outline",
+    "instrument",
+    "joint_outlines",
+    "lift",
     "milling_angle",
+    "outlined",
     "overlap",
+    "placed",
     "plan_overlap",
     "project",
+    "propose",
+    "propose_sites",
     "register_view",
+    "resample_slab",
+    "share_interval",
+    "share_within",
+    "slab_pose",
+    "stage_tilt",
+    "tem_placement",
+    "trace",
+    "view_outline",
+    "with_beads",
 ]
