@@ -11,12 +11,20 @@ if TYPE_CHECKING:
     from napari_clxem.dose.accumulation import (
         DoseWarning,
         History,
-        Interval,
         cumulative,
         cumulative_map,
     )
-    from napari_clxem.dose.exposures import mosaic, tile_aims
-    from napari_clxem.dose.footprint import Contour, contours
+    from napari_clxem.dose.exposures import (
+        mosaic,
+        tile_aims,
+    )
+    from napari_clxem.dose.footprint import (
+        Contour,
+        contours,
+    )
+    from napari_clxem.dose.intervals import (
+        Interval,
+    )
     from napari_clxem.dose.layers import (
         damage_layer,
         electron_range,
@@ -47,20 +55,24 @@ if TYPE_CHECKING:
         xray_dose,
         xray_fluence,
     )
+    from napari_clxem.dose.raster import (
+        Grid,
+    )
     from napari_clxem.materials import Material, mass_attenuation
 
-_PUBLIC = {
-    "accumulation": ("DoseWarning", "History", "Interval", "cumulative", "cumulative_map"),
-    "exposures": ("mosaic", "tile_aims"),
-    "footprint": ("Contour", "contours"),
-    "layers": (
+_MODULES = {
+    "napari_clxem.dose.accumulation": ("DoseWarning", "History", "cumulative", "cumulative_map"),
+    "napari_clxem.dose.exposures": ("mosaic", "tile_aims"),
+    "napari_clxem.dose.footprint": ("Contour", "contours"),
+    "napari_clxem.dose.intervals": ("Interval",),
+    "napari_clxem.dose.layers": (
         "damage_layer",
         "electron_range",
         "scanned_fluence",
         "surface_dose",
         "usable_thickness",
     ),
-    "limits": (
+    "napari_clxem.dose.limits": (
         "Budget",
         "Estimate",
         "amplitude_left",
@@ -73,7 +85,7 @@ _PUBLIC = {
         "required_fluence",
         "supported_resolution",
     ),
-    "physics": (
+    "napari_clxem.dose.physics": (
         "conversion_factor",
         "conversion_source",
         "depth_mean",
@@ -83,11 +95,50 @@ _PUBLIC = {
         "xray_dose",
         "xray_fluence",
     ),
+    "napari_clxem.dose.raster": ("Grid",),
+    "napari_clxem.materials": ("Material", "mass_attenuation"),
 }
-_MODULE_OF = {name: f"{__name__}.{module}" for module, names in _PUBLIC.items() for name in names}
-_MODULE_OF |= dict.fromkeys(("Material", "mass_attenuation"), "napari_clxem.materials")
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = ["Exposure", *sorted(_MODULE_OF)]
+__all__ = [
+    "Budget",
+    "Contour",
+    "DoseWarning",
+    "Estimate",
+    "Exposure",
+    "Grid",
+    "History",
+    "Interval",
+    "Material",
+    "amplitude_left",
+    "budget",
+    "contours",
+    "contrast_of",
+    "conversion_factor",
+    "conversion_source",
+    "critical_exposure",
+    "cumulative",
+    "cumulative_map",
+    "damage_layer",
+    "depth_mean",
+    "dose_for_amplitude",
+    "electron_dose",
+    "electron_equivalent",
+    "electron_range",
+    "mass_attenuation",
+    "mosaic",
+    "required_dose",
+    "required_fluence",
+    "scanned_fluence",
+    "stopping_power",
+    "supported_resolution",
+    "surface_dose",
+    "tile_aims",
+    "tilted_mean",
+    "usable_thickness",
+    "xray_dose",
+    "xray_fluence",
+]
 
 
 def __getattr__(name: str) -> Any:

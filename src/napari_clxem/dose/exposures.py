@@ -128,7 +128,7 @@ def _share_out(found: dict[str, Any]) -> None:
 
 
 def fluence_unit(modality: str) -> str:
-    """Unit of `Exposure.fluence`: photons/µm² for X-rays and light, else e⁻/Å²."""
+    """Give the unit of `Exposure.fluence`: photons/µm² for X-rays and light, else e⁻/Å²."""
     one = Exposure(id="", modality=modality, frame="", aim=(0.0, 0.0))
     is_photons = modality.lower() in XRAYS or not one.counts
     return "1/micrometer**2" if is_photons else "1/angstrom**2"

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-BINS = 256
+BINS = 512
 _RIM = 1e-9
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")
 def add_footprints(
     raster: Any,
     planes: Any,
@@ -26,6 +26,8 @@ def add_footprints(
     beam_start: Any,
     tables: Any,
     table_start: Any,
+    steps: Any,
+    step_start: Any,
     lookup: Any,
 ) -> None:
     """Add footprints to a raster, in place.
@@ -42,27 +44,30 @@ def add_footprints(
         Which shape each footprint has.
     beams : (m, 6) float array
         Nested beams: radius (or -1), half height, half width, cos and sin of the turn, share.
-    beam_start, table_start : (k + 1,) int arrays
-        Where the beams and tilts of each shape begin.
+    beam_start, table_start, step_start : (k + 1,) int arrays
+        Where the beams, tilts and steps of each shape begin.
     tables : (t, 4) float array
         Per tilt, by growing cos²: cos², its running dose, cos, sin.
+    steps : (s, 2) float array
+        The distinct cos² and the running dose each comes to.
     lookup : (k, BINS + 1) int array
-        Number of tilts of each shape below each cos².
+        Number of steps of each shape up to each cos².
     """
     for i in range(len(doses)):
         shape = shapes[i]
         first, last = table_start[shape], table_start[shape + 1]
+        stairs = steps[step_start[shape] : step_start[shape + 1]]
         plane = planes[i]
         flat = plane[0, 0] == 0.0 and plane[0, 1] == 0.0 and plane[0, 2] == 0.0
         for b in range(beam_start[shape], beam_start[shape + 1]):
             beam = beams[b]
             if flat and beam[4] == 0.0:
-                _add_flat(raster, plane, doses[i] * beam[5], beam, tables, first, last, lookup[shape])
+                _add_flat(raster, plane, doses[i] * beam[5], beam, stairs, lookup[shape])
             else:
                 _add_tilted(raster, plane, doses[i] * beam[5], beam, tables, first, last)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")
 def _span(value: float, slope: float, bound: float, low: int, high: int) -> Any:
     """Columns within [low, high) where |value + slope c| <= bound, a pixel to spare."""
     if slope == 0.0:
@@ -75,7 +80,7 @@ def _span(value: float, slope: float, bound: float, low: int, high: int) -> Any:
     return first, past
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")
 def _rows(plane: Any, across: float, along: float, count: int) -> Any:
     """Rows that a box of half sizes `across` and `along` about the aim can meet."""
     ys, yr, yc = plane[1]
@@ -91,32 +96,26 @@ def _rows(plane: Any, across: float, along: float, count: int) -> Any:
     return int(max(0.0, middle - half - 1.0)), int(min(float(count), middle + half + 2.0))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _add_flat(
-    raster: Any,
-    plane: Any,
-    dose: float,
-    beam: Any,
-    tables: Any,
-    first: int,
-    last: int,
-    lookup: Any,
-) -> None:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_flat(raster: Any, plane: Any, dose: float, beam: Any, stairs: Any, lookup: Any) -> None:
     radius = beam[0]
-    least, most = tables[first, 0], tables[last - 1, 0]
-    whole = tables[last - 1, 1] * dose
+    count = len(stairs)
+    least, most = stairs[0, 0], stairs[count - 1, 0]
+    whole = stairs[count - 1, 1] * dose
     disc = radius >= 0.0
     along = radius if disc else beam[1]
     across = radius if disc else beam[2]
     reach = across / np.sqrt(least)
     limit2 = across * across * (1.0 + _RIM) if disc else across * across * (1.0 + 2 * _RIM)
-    edge = along * (1.0 + _RIM)
+    edge2 = along * along * (1.0 + 2 * _RIM)
+    fall = 1.0 if disc else 0.0  # what is free across shrinks along the axis only in a disc
     ny, nx = raster.shape
+    dy, dx = plane[1, 2], plane[2, 2]
     top, bottom = _rows(plane, reach, along, ny)
     for row in range(top, bottom):
+        line = raster[row]
         y0 = plane[1, 0] + plane[1, 1] * row
         x0 = plane[2, 0] + plane[2, 1] * row
-        dy, dx = plane[1, 2], plane[2, 2]
         if disc:  # the farthest tilt's ellipse, cut by the row
             a = dx * dx * least + dy * dy
             h = x0 * dx * least + y0 * dy
@@ -134,30 +133,22 @@ def _add_flat(
             y = y0 + dy * column
             x = x0 + dx * column
             x2 = x * x
-            if disc:
-                free = limit2 - y * y
-                if free < 0.0:
-                    continue
-            else:
-                if abs(y) > edge:
-                    continue
-                free = limit2
+            y2 = y * y
+            free = limit2 - y2 * fall
+            if y2 > edge2 or x2 * least > free:
+                continue
             if x2 * most <= free:
-                raster[row, column] += whole
+                line[column] += whole
                 continue
-            if x2 * least > free:
-                continue
-            ratio = free / x2
-            k = lookup[int(ratio * BINS)]
-            while first + k < last and x2 * tables[first + k, 0] <= free:
+            k = lookup[int(free / x2 * BINS)]
+            while k < count and x2 * stairs[k, 0] <= free:
                 k += 1
-            while k > 0 and x2 * tables[first + k - 1, 0] > free:
+            while k > 0 and x2 * stairs[k - 1, 0] > free:
                 k -= 1
-            if k > 0:
-                raster[row, column] += dose * tables[first + k - 1, 1]
+            line[column] += dose * stairs[k - 1, 1]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")
 def _add_tilted(
     raster: Any, plane: Any, dose: float, beam: Any, tables: Any, first: int, last: int
 ) -> None:
@@ -200,7 +191,7 @@ def _add_tilted(
             raster[row, column] += dose * total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")
 def _reach(plane: Any, radius: float, cosine: float) -> float:
     """Farthest |x| that is lit, where the height changes linearly over the plane."""
     yr, yc = plane[1, 1], plane[1, 2]
@@ -218,10 +209,10 @@ def _reach(plane: Any, radius: float, cosine: float) -> float:
     room = cosine - steep * sine
     if room <= 1e-9:
         return np.inf
-    return (radius + (height + steep * radius) * sine) / room
+    return float((radius + (height + steep * radius) * sine) / room)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")
 def keep_extremes(value: Any, low: Any, high: Any) -> None:
     """Keep the two lowest and two highest of all rasters seen at each pixel, in place.
 

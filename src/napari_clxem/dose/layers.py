@@ -52,7 +52,7 @@ def electron_range(energy: Any, material: str | Material = "ice") -> float:
     known = as_material(material)
     weight, charge = _mean_atom(known)
     kev = ev * 1e-3
-    return 0.0276 * weight * kev**1.67 / (charge**0.889 * _density(known))
+    return float(0.0276 * weight * kev**1.67 / (charge**0.889 * _density(known)))
 
 
 def surface_dose(

@@ -61,9 +61,7 @@ def _critical_dose(d: Any, material: str | Material, voltage: Any) -> tuple[Any,
     return critical_exposure(d, known) * conversion_factor(known, material), kv in _SCALES
 
 
-def amplitude_left(
-    d: Any, dose: Any, material: str | Material = "cell", voltage: Any = 300
-) -> Any:
+def amplitude_left(d: Any, dose: Any, material: str | Material = "cell", voltage: Any = 300) -> Any:
     """Give which part of the amplitude at d is left after a dose: exp(-D / (2 C_F N_e)).
 
     Parameters

@@ -1,9 +1,11 @@
-"""Footprints as arrays for the compiled sums; one shape is packed once, however often it is used."""
+"""Footprints as arrays for the compiled sums; a shape is packed once, however often it is used."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,9 @@ from napari_clxem.frames.affine import Floats
 
 Ints = Any
 _FLAT = 1e-32  # cos² of an edge-on tilt
-BINS = 256
+BINS = 512
+_MANY = 500  # footprints from which threads pay
+_BAND = 50.0  # rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +29,7 @@ class Shapes:
     ----------
     index : (n,) int array
         Shape of each exposure.
-    beams, beam_start, tables, table_start, lookup : arrays
+    beams, beam_start, tables, table_start, steps, step_start, lookup : arrays
         As :func:`napari_clxem.dose.kernels.add_footprints` takes them.
     reach : (k, 2) array
         Of each shape along and across the tilt axis, at the height of the axis, µm.
@@ -38,6 +42,8 @@ class Shapes:
     beam_start: Ints
     tables: Floats
     table_start: Ints
+    steps: Floats
+    step_start: Ints
     lookup: Ints
     reach: Floats
     slope: Floats
@@ -61,6 +67,7 @@ def pack(exposures: Iterable[Exposure]) -> Shapes:
         index.append(number)
     beams = [_beams(one) for one in examples]
     tables = [_table(one) for one in examples]
+    steps = [_steps(table) for table in tables]
     reaches = [reach(one) for one in examples]
     return Shapes(
         np.asarray(index, dtype=np.int64),
@@ -68,7 +75,9 @@ def pack(exposures: Iterable[Exposure]) -> Shapes:
         np.cumsum([0, *map(len, beams)]),
         np.concatenate(tables) if tables else np.zeros((0, 4)),
         np.cumsum([0, *map(len, tables)]),
-        np.array([_lookup(table) for table in tables]).reshape(-1, BINS + 1),
+        np.concatenate(steps) if steps else np.zeros((0, 2)),
+        np.cumsum([0, *map(len, steps)]),
+        np.array([_lookup(step) for step in steps], dtype=np.int64).reshape(-1, BINS + 1),
         np.array(reaches).reshape(-1, 2),
         np.array([_slope(one) for one in examples]),
     )
@@ -90,14 +99,19 @@ def _table(exposure: Exposure) -> Floats:
     squares = np.maximum(np.cos(theta) ** 2, _FLAT)
     order = np.argsort(squares, kind="stable")
     running = np.cumsum(exposure.relative_doses[order])
-    return np.column_stack(
-        [squares[order], running, np.cos(theta)[order], np.sin(theta)[order]]
-    )
+    return np.column_stack([squares[order], running, np.cos(theta)[order], np.sin(theta)[order]])
 
 
-def _lookup(table: Floats) -> Ints:
+def _steps(table: Floats) -> Floats:
+    """Give the distinct cos² with the running dose that each comes to; opposite tilts are one."""
+    squares = table[:, 0]
+    last = np.append(np.diff(squares) > 1e-12 * squares[1:], True)
+    return table[last, :2]
+
+
+def _lookup(steps: Floats) -> Ints:
     edges = np.arange(BINS + 1) / BINS
-    return np.searchsorted(table[:, 0], edges, side="right").astype(np.int64)
+    return np.searchsorted(steps[:, 0], edges, side="right").astype(np.int64)
 
 
 def _slope(exposure: Exposure) -> float:
@@ -135,3 +149,60 @@ def planes(placement: Floats, exposures: Iterable[Exposure], flat: bool) -> Floa
     return found
 
 
+def add_all(raster: Floats, linear: Floats, doses: Floats, shapes: Shapes, index: Ints) -> None:
+    """Add footprints to a raster, in place, band by band on all cores.
+
+    Parameters
+    ----------
+    raster : (ny, nx) array
+        Sum so far.
+    linear : (n, 3, 3) array
+        Coordinates about each aim from (1, row, column); see :func:`planes`.
+    doses : (n,) array
+        Of one image.
+    shapes : Shapes
+        What :func:`pack` gave.
+    index : (n,) int array
+        Shape of each.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from napari_clxem.dose.kernels import add_footprints
+
+    order = _by_place(linear)  # neighbours share the memory that is at hand
+    linear, doses, index = linear[order], doses[order], index[order]
+    workers = min(os.cpu_count() or 1, 4, len(raster)) if len(doses) >= _MANY else 1
+    edges = np.linspace(0, len(raster), workers + 1).astype(int)
+
+    def add(top: int, bottom: int) -> None:
+        moved = linear.copy()
+        moved[:, :, 0] += top * linear[:, :, 1]
+        add_footprints(
+            raster[top:bottom],
+            moved,
+            doses,
+            index,
+            shapes.beams,
+            shapes.beam_start,
+            shapes.tables,
+            shapes.table_start,
+            shapes.steps,
+            shapes.step_start,
+            shapes.lookup,
+        )
+
+    if workers == 1:
+        add(0, len(raster))
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(add, *band) for band in pairwise(edges.tolist())]:
+            done.result()
+
+
+def _by_place(linear: Floats) -> Ints:
+    """Order by where the aims lie on the raster: bands of rows, then along them."""
+    (y0, yr, yc), (x0, xr, xc) = linear[:, 1].T, linear[:, 2].T
+    det = yr * xc - yc * xr
+    det = np.where(det == 0.0, 1.0, det)
+    row, column = (yc * x0 - xc * y0) / det, (xr * y0 - yr * x0) / det
+    return np.lexsort((column, np.floor(row / _BAND)))

@@ -112,14 +112,14 @@ def _group(
 
 def _root(covariance: Floats) -> Floats:
     """Give L with L Lᵀ the covariance, (n, 3, 3); NaN where it is not known."""
-    known = np.isfinite(covariance).all(axis=(1, 2))
-    values, vectors = np.linalg.eigh(np.where(known[:, None, None], covariance, np.eye(3)))
+    known = np.isfinite(covariance).all(axis=(1, 2), keepdims=True)
+    values, vectors = np.linalg.eigh(np.where(known, covariance, np.eye(3)))
     root = vectors * np.sqrt(np.maximum(values, 0.0))[:, np.newaxis, :]
-    return np.where(known[:, None, None], root, np.nan)
+    return np.where(known, root, np.nan)
 
 
 def draws(count: int, frame: int) -> Floats:
-    """Standard normal displacements (count, 3), evenly spread, another order for each frame.
+    """Give standard normal displacements (count, 3), evenly spread, another order for each frame.
 
     Additive recurrence with the generalised golden ratio (Roberts 2018), made exactly zero in
     the mean and one in covariance.
