@@ -10,17 +10,21 @@ from typing import Any
 import numpy as np
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_warning
+from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_clxem.errors import ClxemError
+from napari_clxem.errors import ClxemError, SessionError
 from napari_clxem.io.image import OpenedImage
 from napari_clxem.plugin.layers import Plane, planes
-from napari_clxem.session import Store
+from napari_clxem.session import Store, missing_files
 from napari_clxem.session.model import Dataset
 from napari_clxem.session.opening import open_dataset
+from napari_clxem.session.travel import stand_in
 
 # An image of no more bytes than this is read at once: a lazy one costs more at every slice.
 SMALL = 128 * 2**20
+# Said of what is shown from a travel package.
+SMALL_PICTURE = "(small picture)"
 
 Channel = tuple[Dataset, list[Plane], Plane]
 Opened = Channel | tuple[Dataset, ClxemError]
@@ -29,14 +33,27 @@ Opened = Channel | tuple[Dataset, ClxemError]
 def open_planes(store: Store, dataset: Dataset) -> list[Plane]:
     """Open a dataset's file and describe its channels.
 
+    Where the file is missing and a travel package has a small picture of it, that is opened.
+
     Raises
     ------
     ClxemError
         Where the file is not there or cannot be read.
     """
-    image = open_dataset(store, dataset)
+    try:
+        image = open_dataset(store, dataset)
+    except SessionError:
+        only = replace(store.session, datasets=(dataset,))
+        small = stand_in(store.path, only, dataset) if missing_files(only) else None
+        if small is None:
+            raise
+        return _described(small, dataset, f"{dataset.name} {SMALL_PICTURE}")
+    return _described(image, dataset, dataset.name)
+
+
+def _described(image: OpenedImage, dataset: Dataset, name: str) -> list[Plane]:
     meta = {"dataset": dataset.id, "frame": dataset.frame}
-    return planes(_at_hand(image), modality=dataset.modality, name=dataset.name, meta=meta)
+    return planes(_at_hand(image), modality=dataset.modality, name=name, meta=meta)
 
 
 def _at_hand(image: OpenedImage) -> OpenedImage:
@@ -55,7 +72,15 @@ class Loader:
         Called with a dataset, its channels and the one to be shown now.
     done : callable
         Called when everything asked for in the background has been taken.
+
+    Attributes
+    ----------
+    progressed : Signal
+        Emitted with the number of images opened, the number asked for, and the name of the one
+        that comes next; with (0, 0, "") when nothing is being opened any more.
     """
+
+    progressed = Signal(int, int, str)
 
     def __init__(
         self, take: Callable[[Dataset, list[Plane], Plane], None], done: Callable[[], None]
@@ -65,6 +90,8 @@ class Loader:
         self._failed: set[str] = set()
         self._waiting: deque[Opened] = deque()
         self._worker: Any = None
+        self._asked: list[Dataset] = []
+        self._total = 0
 
     def forgive(self) -> None:
         """Try again what could not be opened before."""
@@ -92,6 +119,19 @@ class Loader:
         self._worker.yielded.connect(self._on_opened)
         self._worker.finished.connect(self._on_finished)
         self._worker.start()
+        self._asked, self._total = list(datasets), len(datasets)
+        self._tell()
+
+    @property
+    def busy(self) -> bool:
+        """Whether images are being opened in the background."""
+        return bool(self._asked)
+
+    def cancel(self) -> None:
+        """Give up what is being opened; it is not tried again until a site is shown anew."""
+        self._failed.update(one.id for one in self._asked)
+        self.stop()
+        self._done()
 
     def stop(self) -> None:
         """Give up what is being opened."""
@@ -101,6 +141,8 @@ class Loader:
             self._worker.finished.disconnect(self._on_finished)
             self._worker.quit()
             self._worker = None
+        self._asked = []
+        self._tell()
 
     def _on_opened(self, opened: Opened) -> None:
         self._waiting.append(opened)
@@ -110,7 +152,19 @@ class Loader:
     def _on_finished(self) -> None:
         self._worker = None
         if not self._waiting:
-            self._done()
+            self._finish()
+
+    def _finish(self) -> None:
+        self._asked = []
+        self._tell()
+        self._done()
+
+    def _tell(self) -> None:
+        """Say how far it has come: an image counts when its last channel has been taken."""
+        if not self._asked:
+            self.progressed.emit(0, 0, "")
+            return
+        self.progressed.emit(self._total - len(self._asked), self._total, self._asked[0].name)
 
     def _next(self) -> None:
         """Hand over one channel, then let the window draw."""
@@ -121,7 +175,7 @@ class Loader:
         if self._waiting:
             QTimer.singleShot(0, self._next)
         elif self._worker is None:
-            self._done()
+            self._finish()
 
     def _hand_over(self, opened: Opened) -> None:
         dataset = opened[0]
@@ -130,6 +184,10 @@ class Loader:
         else:
             self._failed.add(dataset.id)
             show_warning(f"{dataset.name}: {opened[1]}")
+        if len(opened) == 2 or opened[2] is opened[1][-1]:
+            self._asked = [one for one in self._asked if one.id != dataset.id]
+            if self._asked:
+                self._tell()
 
 
 def _open_each(store: Store, datasets: list[Dataset]) -> Iterator[Opened]:

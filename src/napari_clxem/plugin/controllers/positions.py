@@ -180,15 +180,20 @@ def default_view(session: Session, site: str | None = None) -> View:
     site : str, optional
         Id of the site; None for the grid as a whole.
     """
+    frame = default_frame(session, site)
+    if not frame:
+        return View(site=site)
+    return View(site=site, frame=frame, origin=origin(session, site, frame))
+
+
+def default_frame(session: Session, site: str | None = None) -> str:
+    """Choose the frame to show a site in, see `default_view`; empty where it has no image."""
     pixels = {
         one: one.scale[-1]
         for one in shown_datasets(session, site)
         if one.scale and one.site == site
     }
-    if not pixels:
-        return View(site=site)
-    frame = max(pixels, key=lambda one: ("z" in one.axes, -pixels[one])).frame
-    return View(site=site, frame=frame, origin=origin(session, site, frame))
+    return max(pixels, key=lambda one: ("z" in one.axes, -pixels[one])).frame if pixels else ""
 
 
 def target_marks(session: Session, view: View) -> list[Mark]:

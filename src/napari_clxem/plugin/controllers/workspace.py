@@ -11,6 +11,7 @@ from psygnal import Signal
 
 from napari_clxem.plugin.controllers import adoption
 from napari_clxem.plugin.controllers.annotations import Annotations
+from napari_clxem.plugin.controllers.left_out import LeftOut
 from napari_clxem.plugin.controllers.loading import Loader, open_planes
 from napari_clxem.plugin.controllers.positions import View, default_view, origin, target_marks
 from napari_clxem.plugin.controllers.scene import frame_site, go_to, preview_window, show_scale_bar
@@ -51,6 +52,8 @@ class Workspace:
         self._framed = True
         self.target: str | None = None
         self._loader = Loader(self._take, self._arrived)
+        self._left_out = LeftOut()
+        self._left_out.known.connect(self.refreshed.emit)
         self._previews: dict[Source, tuple[str, int]] = {}
         self._store = Store()
         self._connect(self._store)
@@ -71,9 +74,15 @@ class Workspace:
         """The image layers of the site shown."""
         return self._site
 
+    @property
+    def loading(self) -> Loader:
+        """What opens images in the background."""
+        return self._loader
+
     def release(self) -> None:
         """Let the viewer and the session go."""
         self._loader.stop()
+        self._left_out.stop()
         viewer = self._viewer()
         if viewer is not None:
             viewer.layers.events.inserted.disconnect(self._on_inserted)
@@ -211,6 +220,7 @@ class Workspace:
 
     def _mark(self) -> None:
         self._annotations.update(self._store.session, self.view)
+        self._left_out.want(self._store.session)
         self.refreshed.emit()
 
     def _arrived(self) -> None:
