@@ -3,8 +3,11 @@
 from napari_clxem.frames.affine import Affine, as_points
 from napari_clxem.frames.fitted import Fit
 from napari_clxem.frames.fitting import fit
+from napari_clxem.frames.gain import Gain, error_map, next_landmark
 from napari_clxem.frames.graph import FrameGraph
 from napari_clxem.frames.models import Calibration
+from napari_clxem.frames.outliers import Outlier, outliers
+from napari_clxem.frames.recommendation import Recommendation, landmarks_needed, recommend
 from napari_clxem.frames.refraction import actual_positions, axial_scaling, stage_positions
 from napari_clxem.frames.route import Closure, Route
 from napari_clxem.frames.uncertainty import UncertainAffine
@@ -16,12 +19,20 @@ __all__ = [
     "Closure",
     "Fit",
     "FrameGraph",
+    "Gain",
+    "Outlier",
+    "Recommendation",
     "Route",
     "UncertainAffine",
     "Warp",
     "actual_positions",
     "as_points",
     "axial_scaling",
+    "error_map",
     "fit",
+    "landmarks_needed",
+    "next_landmark",
+    "outliers",
+    "recommend",
     "stage_positions",
 ]

@@ -58,21 +58,21 @@ def checked(
         )
     if moving_sigma is None and fixed_sigma is None:
         return Landmarks(*points, None, None)
-    covariances = (
-        _covariances(moving_sigma, points[0].shape, "moving_sigma"),
-        _covariances(fixed_sigma, points[1].shape, "fixed_sigma"),
+    given = (
+        covariances(moving_sigma, points[0].shape, "moving_sigma"),
+        covariances(fixed_sigma, points[1].shape, "fixed_sigma"),
     )
-    exact = [~np.einsum("nii->n", c).astype(bool) for c in covariances]
+    exact = [~np.einsum("nii->n", c).astype(bool) for c in given]
     if (exact[0] & exact[1]).any():
         row = int(np.flatnonzero(exact[0] & exact[1])[0])
         raise PointsError(
             f"Landmark {row} has a localisation error of 0 on both sides; give one above 0, or "
             "neither sigma."
         )
-    return Landmarks(*points, *covariances)
+    return Landmarks(*points, *given)
 
 
-def _covariances(sigma: Sigma, shape: tuple[int, ...], name: str) -> Floats:
+def covariances(sigma: Sigma, shape: tuple[int, ...], name: str) -> Floats:
     """Bring a sigma to covariances (n, d, d)."""
     count, ndim = shape
     if sigma is None:

@@ -12,7 +12,6 @@ from napari_clxem.errors import PointsError
 from napari_clxem.frames.affine import Affine, Floats, as_points
 from napari_clxem.frames.route import Node
 from napari_clxem.frames.uncertainty import UncertainAffine
-from napari_clxem.frames.warp import Unwarp, Warp
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +19,11 @@ class Lifted(UncertainAffine):
     """A warp of the plane in space: it bends (y, x); z goes along as under an affine map."""
 
     planar: UncertainAffine | None = None
+
+    @property
+    def bends(self) -> bool:
+        """True: straight lines do not stay straight."""
+        return True
 
     @property
     def _bent(self) -> UncertainAffine:
@@ -71,8 +75,9 @@ def completed(
     rows, columns = linear.shape
     if rows == 3:
         return transform
-    warps = isinstance(transform, Warp | Unwarp)
-    covariance = np.zeros(transform.covariance.shape) if warps else transform.covariance
+    covariance = transform.covariance
+    if transform.bends:  # the warp knows its own error
+        covariance = np.zeros(covariance.shape)
     if columns == 2:  # seen along z
         lean = np.tan(np.deg2rad(tilt_sd)) * np.sqrt(abs(np.linalg.det(linear)))
         linear = np.column_stack([np.zeros(2), linear])
@@ -90,7 +95,7 @@ def completed(
     jacobian = _jacobian(upright, entries)
     matrix = Affine.from_parts(full[:, :3], full[:, 3] - full[:, :3] @ centre).matrix
     covariance, dof = jacobian @ covariance @ jacobian.T, transform.region_dof
-    if warps:
+    if transform.bends:
         return Lifted(matrix, centre, covariance, dof, planar=transform)
     return UncertainAffine(matrix, centre, covariance, dof)
 

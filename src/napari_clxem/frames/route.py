@@ -53,6 +53,11 @@ class Route:
         return self.steps[-1].end if self.steps else self.start
 
     @property
+    def bends(self) -> bool:
+        """True where one of its maps is no affine one."""
+        return any(step.map.bends for step in self.steps)
+
+    @property
     def placement(self) -> Floats:
         """Invertible 4 x 4 matrix that lays a volume of the first frame into the last, µm.
 

@@ -116,6 +116,11 @@ class UncertainAffine:
         return self.dof is None
 
     @property
+    def bends(self) -> bool:
+        """True where straight lines do not stay straight."""
+        return False
+
+    @property
     def region_dof(self) -> int | None:
         """Degrees of freedom behind the covariance; None where it is absolute."""
         return None if self.absolute else self.dof

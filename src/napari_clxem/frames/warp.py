@@ -47,6 +47,11 @@ class Warp(Fit):
         return
 
     @property
+    def bends(self) -> bool:
+        """True: straight lines do not stay straight."""
+        return True
+
+    @property
     def _laid(self) -> Spline:
         if self.spline is None:
             raise PointsError("This warp has no spline; make it with fit(model='tps').")
@@ -136,6 +141,11 @@ class Unwarp(UncertainAffine):
     """The way back through a :class:`Warp`."""
 
     forward: Warp | None = None
+
+    @property
+    def bends(self) -> bool:
+        """True: straight lines do not stay straight."""
+        return True
 
     @property
     def _there(self) -> Warp:
