@@ -16,6 +16,7 @@ from napari_clxem.errors import ReadError
 from napari_clxem.io.image import Channel
 from napari_clxem.io.pixel_size import is_usable
 from napari_clxem.io.readers import serialem
+from napari_clxem.io.readers.montage import montages
 from napari_clxem.io.stored import Stored
 from napari_clxem.units import length_factor
 
@@ -63,13 +64,16 @@ def sniff(path: Path, head: bytes) -> bool:
 
 
 def read(path: Path) -> tuple[Stored, ...]:
-    """Give the images of an MRC file: one, or each section that a Navigator names as a map."""
+    """Give the images of an MRC file: one, each section that is a map, or each montage."""
     header = read_header(path)
     data = _pixels(path, header)
     company = serialem.company(path, header.shape)
     plain = _described(path, header, data, company)
     if header.shape[0] > 1 and company.sections_are_maps:
         return tuple(_section(plain, company, k) for k in range(header.shape[0]))
+    joined = montages(path, plain, company.sections)
+    if joined:
+        return tuple(serialem.placed_montage(one, company, i) for i, one in enumerate(joined))
     return (serialem.placed(plain, company, 0 if header.shape[0] == 1 else None),)
 
 

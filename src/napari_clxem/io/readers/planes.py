@@ -73,6 +73,34 @@ class Planes:
             return found
 
 
+def forward(key: Any, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Split slices into forward ones, which zarr can read, and turns of the result.
+
+    Single numbers become slices of length 1.
+    """
+    keys = key if isinstance(key, tuple) else (key,)
+    keys += (slice(None),) * (len(shape) - len(keys))
+    ahead, turn = [], []
+    for part, size in zip(keys, shape, strict=True):
+        if not isinstance(part, slice):
+            part = slice(int(part) % size, int(part) % size + 1)
+        wanted = range(*part.indices(size))
+        if wanted.step < 0:
+            wanted = wanted[::-1]
+            turn.append(slice(None, None, -1))
+        else:
+            turn.append(slice(None))
+        ahead.append(slice(wanted.start, wanted.stop, wanted.step))
+    return tuple(ahead), tuple(turn)
+
+
+def numbered(key: Any, ndim: int) -> tuple[slice | int, ...]:
+    """Say which axes of a result go, since a single number was asked for along them."""
+    keys = key if isinstance(key, tuple) else (key,)
+    keys += (slice(None),) * (ndim - len(keys))
+    return tuple(slice(None) if isinstance(part, slice) else 0 for part in keys)
+
+
 def lazy(planes: Planes, *what: object) -> Any:
     """Give a lazy array with a chunk per plane.
 

@@ -185,6 +185,34 @@ def placed(image: Stored, about: Company, section: int | None) -> Stored:
         stage=_stage(about, section, item),
         missing=image.missing + _doubts(image, about, section, item),
     )
+    return _on_stage(image, item)
+
+
+def placed_montage(image: Stored, about: Company, section: int) -> Stored:
+    """Add to a joined montage what its map and its MontSection say; see :func:`placed`.
+
+    Parameters
+    ----------
+    image : Stored
+        The montage.
+    about : Company
+        What lies beside its file.
+    section : int
+        Which montage of the file it is.
+    """
+    item = dict(about.maps).get(section)
+    whole = () if about.mdoc is None else about.mdoc.of("MontSection")
+    described = replace(about, sections=whole)
+    image = replace(
+        image,
+        stage=_stage(described, section, item),
+        missing=image.missing + _doubts(image, described, section, item),
+    )
+    return _on_stage(image, item)
+
+
+def _on_stage(image: Stored, item: NavItem | None) -> Stored:
+    """Lay an image on the stage as its map says."""
     if item is None:
         return image
     rows, columns = image.levels[0].shape[-2:]
@@ -238,7 +266,7 @@ def _stage(about: Company, section: int | None, item: NavItem | None) -> StagePo
 def _doubts(
     image: Stored, about: Company, section: int | None, item: NavItem | None
 ) -> tuple[str, ...]:
-    """Compare the pixel sizes of header, mdoc and map, and speak of unjoined pieces."""
+    """Compare the pixel sizes of header, mdoc and map, and speak of pieces not joined."""
     notes = []
     header, mdoc = image.pixel.get("x"), about.spacing(section)
     if is_usable(header) and is_usable(mdoc) and _differ(header, mdoc):

@@ -15,6 +15,7 @@ import numpy as np
 from napari_clxem.errors import ReadError
 from napari_clxem.io.guard import reading
 from napari_clxem.io.readers.ome_xml import checked_ome
+from napari_clxem.io.readers.planes import forward
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -76,8 +77,8 @@ class Chunked:
 
     def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
         with reading(self.tiff.path):
-            forward, turn = _forward(key, self.shape)
-            return np.asarray(self._array()[forward])[turn]
+            slices, turn = forward(key, self.shape)
+            return np.asarray(self._array()[slices])[turn]
 
     def _array(self) -> Any:
         import zarr
@@ -90,22 +91,6 @@ class Chunked:
                 store = series.aszarr(level=0, chunkmode=mode)
                 self.tiff.arrays[key] = zarr.open_array(store, mode="r")
             return self.tiff.arrays[key]
-
-
-def _forward(key: Any, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Split slices into forward ones, which zarr can read, and turns of the result."""
-    keys = key if isinstance(key, tuple) else (key,)
-    keys += (slice(None),) * (len(shape) - len(keys))
-    forward, turn = [], []
-    for part, size in zip(keys, shape, strict=True):
-        wanted = range(*part.indices(size))
-        if wanted.step < 0:
-            wanted = wanted[::-1]
-            turn.append(slice(None, None, -1))
-        else:
-            turn.append(slice(None))
-        forward.append(slice(wanted.start, wanted.stop, wanted.step))
-    return tuple(forward), tuple(turn)
 
 
 def level_arrays(tiff: OpenTiff, index: int) -> tuple[Any, ...]:
