@@ -249,14 +249,12 @@ def stand_in(session_file: Path | None, session: Session, dataset: Dataset) -> O
     SessionError
         Where the travel folder is damaged.
     """
-    place = None if session_file is None else session_file.parent / INDEX
-    if place is None or dataset.scale is None or not place.is_file():
+    found = _pictures(session_file, session).get(dataset.id)
+    if session_file is None or found is None or found["of"] != _marks(dataset):
         return None
-    index = _index(read(place), place)
-    found = index["images"].get(dataset.id)
-    if index["session"] != session.id or found is None or found["of"] != _marks(dataset):
+    if dataset.scale is None:
         return None
-    data = _values(place.parent.parent / found["file"], found)
+    data = _values(session_file.parent / found["file"], found)
     scale = tuple(s * n for s, n in zip(dataset.scale, found["steps"], strict=True))
     axes = tuple(found["axes"])
     return OpenedImage(
@@ -268,6 +266,31 @@ def stand_in(session_file: Path | None, session: Session, dataset: Dataset) -> O
         orientation=dataset.orientation,
         name=f"{dataset.name} (small picture)",
     )
+
+
+def pictured(session_file: Path | None, session: Session) -> frozenset[str]:
+    """Give the ids of the datasets that `stand_in` has a picture of.
+
+    Raises
+    ------
+    SessionError
+        Where the travel folder is damaged.
+    """
+    known = _pictures(session_file, session)
+    return frozenset(
+        one.id
+        for one in session.datasets
+        if one.id in known and one.scale is not None and known[one.id]["of"] == _marks(one)
+    )
+
+
+def _pictures(session_file: Path | None, session: Session) -> Mapping[str, Any]:
+    place = None if session_file is None else session_file.parent / INDEX
+    if place is None or not place.is_file():
+        return {}
+    index = _index(read(place), place)
+    images: Mapping[str, Any] = index["images"]
+    return images if index["session"] == session.id else {}
 
 
 def _allowed(dataset: Dataset, session: Session, budget: int) -> int:

@@ -54,7 +54,7 @@ def save_session(viewer: Any, path: str | Path | None = None) -> None:
 
 
 def _opened(path: str | Path) -> Store:
-    _warm()
+    warm()
     return Store.open(path)
 
 
@@ -64,7 +64,7 @@ def _say(error: Exception) -> None:
     show_error(str(error))
 
 
-def _warm() -> None:
+def warm() -> None:
     """Load what the first layer would wait a second for."""
     import pandas  # noqa: F401
     import pint
