@@ -7,33 +7,34 @@ from typing import Any, TypeVar
 
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
-from psygnal import Signal as Announcement
-from qtpy.QtCore import QObject, Signal
+from psygnal import Signal
+from qtpy.QtCore import QTimer
 
 from napari_clxem.errors import ClxemError
 
 T = TypeVar("T")
 Progress = Callable[[float, str], None]
 
+# How often the window looks how far a task is, ms.
+OFTEN = 80
+
 
 class GivenUpError(Exception):
     """Raised inside a task that the user has given up."""
 
 
-class _Run(QObject):
-    """One run of a task: what it tells from its thread arrives in that of the window."""
+class _Run:
+    """One run of a task; its thread leaves word here, and the window looks for it."""
 
-    told = Signal(float, str)
-
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, name: str) -> None:
         self.given_up = False
+        self.news: tuple[float, str] = (0.0, name)
 
     def progress(self, share: float, text: str) -> None:
-        """Tell how far it is; called from the thread of the task."""
+        """Leave word of how far it is; called from the thread of the task."""
         if self.given_up:
             raise GivenUpError
-        self.told.emit(share, text)
+        self.news = (share, text)
 
 
 class LongTask:
@@ -47,12 +48,16 @@ class LongTask:
         Emitted when the task is done, has failed or was given up.
     """
 
-    progressed = Announcement(float, str)
-    ended = Announcement()
+    progressed = Signal(float, str)
+    ended = Signal()
 
     def __init__(self) -> None:
         self._run: _Run | None = None
+        self._told: tuple[float, str] = (0.0, "")
         self.name = ""
+        self._clock = QTimer()
+        self._clock.setInterval(OFTEN)
+        self._clock.timeout.connect(self._look)
 
     @property
     def busy(self) -> bool:
@@ -78,14 +83,15 @@ class LongTask:
         """
         if self._run is not None:
             return False
-        run = self._run = _Run()
+        run = self._run = _Run(name)
+        self._told = (0.0, "")
         self.name = name
-        run.told.connect(lambda share, text: self._on_told(run, share, text))
         worker: Any = create_worker(work, run.progress, _start_thread=False, _ignore_errors=True)
         worker.returned.connect(lambda result: self._on_returned(run, result, done))
         worker.errored.connect(lambda error: self._on_errored(run, error))
         worker.start()
-        self.progressed.emit(0.0, name)
+        self._clock.start()
+        self._look()
         return True
 
     def cancel(self) -> None:
@@ -97,11 +103,13 @@ class LongTask:
     def _end(self) -> None:
         self._run = None
         self.name = ""
+        self._clock.stop()
         self.ended.emit()
 
-    def _on_told(self, run: _Run, share: float, text: str) -> None:
-        if run is self._run:
-            self.progressed.emit(share, text)
+    def _look(self) -> None:
+        if self._run is not None and self._run.news != self._told:
+            self._told = self._run.news
+            self.progressed.emit(*self._told)
 
     def _on_returned(self, run: _Run, result: T, done: Callable[[T], None]) -> None:
         if run is not self._run:

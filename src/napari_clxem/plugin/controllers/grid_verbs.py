@@ -234,7 +234,7 @@ class GridVerbs:
 
     def look_for_unsaved(self) -> None:
         """Look for sessions that were never saved; `found_unsaved` is emitted."""
-        self._quietly(lambda progress: unsaved(), self.found_unsaved.emit)
+        self._quietly(lambda _progress: unsaved(), self.found_unsaved.emit)
 
     def look_for_missing(self) -> None:
         """Look whether the files are there; `missing_known` is emitted."""
@@ -244,7 +244,7 @@ class GridVerbs:
             if store is self.store:
                 self.missing_known.emit(found)
 
-        self._quietly(lambda progress: _missing(session, path), done)
+        self._quietly(lambda _progress: _missing(session, path), done)
 
     def _quietly(self, work: Any, done: Any) -> None:
         """Run small work in a thread, one after the other, without a progress bar."""
