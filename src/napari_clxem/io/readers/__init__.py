@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from napari_clxem.io.stored import Stored
 
 # These know their files for certain; the last one also takes what only its name speaks for.
-_MODULES = ("tiff", "xradia", "leica", "digital_micrograph")
+_MODULES = ("tiff", "xradia", "leica", "digital_micrograph", "alba")
 _LAST = "mrc"
 
 # First bytes of what files turn out to be when their name says otherwise.
@@ -21,7 +21,6 @@ _MAGIC = {
     b"PK\x03\x04": "a ZIP archive",
     b"\x1f\x8b": "a gzip archive (unpack it first)",
     b"BZh": "a bzip2 archive (unpack it first)",
-    b"\x89HDF": "an HDF5 file",
 }
 _TEXT = bytes(range(32, 127)) + b"\t\r\n"
 
