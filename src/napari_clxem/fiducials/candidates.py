@@ -291,25 +291,27 @@ def find(image: Any, profile: Profile, shape: Geometry, threshold: float) -> Can
         np.concatenate([p[i] for p in parts]) for i in range(8)
     )
     order = np.argsort(-snr, kind="stable")
-    offsets, inside = _offsets(shape)
+    offsets, kept = _offsets(shape)
     pixel = float(np.prod(spacing * shape.fine))
-    windows = Windows(data[order][:, inside], offsets, centres[order] * spacing, pixel)
+    windows = Windows(data[order][:, kept], offsets, centres[order] * spacing, pixel)
     plateau = np.where(peak >= top, shared, 0)[order]
     return Candidates(index[order] * spacing, snr[order], windows, level, variance, plateau)
 
 
-def _offsets(shape: Geometry) -> tuple[Floats, NDArray[np.bool_]]:
+def _offsets(shape: Geometry) -> tuple[Floats, NDArray[np.intp]]:
     """Positions of a window's averaged pixels from its centre, (1, d, m) µm.
 
     Only those within the ellipsoid that fills the window: its corners say nothing of the bead.
-    The second answer tells which they are.
+    The second answer tells which they are. Their order is mixed, so that the first ones stand
+    for all.
     """
     pitch = [f * p for f, p in zip(shape.fine, shape.spacing, strict=True)]
     axes = [np.arange(-h, h + 1) * p for h, p in zip(shape.half, pitch, strict=True)]
     grid = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")])
     half = np.array([(h + 0.5) * p for h, p in zip(shape.half, pitch, strict=True)])
-    inside: NDArray[np.bool_] = ((grid / half[:, None]) ** 2).sum(axis=0) <= 1.0
-    return grid[None, :, inside], inside
+    inside = np.flatnonzero(((grid / half[:, None]) ** 2).sum(axis=0) <= 1.0)
+    kept = np.random.default_rng(0).permutation(inside)
+    return np.ascontiguousarray(grid[None, :, kept]), kept
 
 
 def _peaks(block: Block, index: Floats, shape: Geometry) -> tuple[Floats, Floats]:

@@ -38,6 +38,9 @@ _WIDTH_SD = 0.05
 """Spread of the logarithm of bead widths when a profile is chosen."""
 
 _MOST = 4000
+_SAMPLE = 400
+"""Beads on which noise is measured."""
+
 _TRIAL = 24
 _SAME = 0.3
 """Two fits nearer than this share of a diameter are one bead."""
@@ -246,10 +249,10 @@ def _fit(
     least = min(p.blur[1] for p in profiles)
     profile = _best_profile(profiles, windows, noise, leash, least)
     starts = (found.positions - windows.centres)[:, None, :]
-    fits, remains = fit_beads(profile, windows, starts, noise, leash)
+    fits, equations = fit_beads(profile, windows, starts, noise, leash)
     good = np.flatnonzero(reasons(fits, found, shape, threshold, size) == "")
     if len(good):
-        noise = measure_noise(remains.take(good), noise)
+        noise = measure_noise(equations.remains(good[:_SAMPLE]), noise)
         fits, _ = fit_beads(profile, windows, starts, noise, leash)
     return fit_groups(fits, windows, groups, profile, noise, leash), profile
 

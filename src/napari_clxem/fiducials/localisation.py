@@ -12,25 +12,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_clxem.fiducials.equations import Equations
 from napari_clxem.fiducials.modelling import (
     WIDTH_SD,
     Flags,
     Layout,
     NoiseModel,
     Windows,
-    bead_over,
-    evaluate,
     invert,
     profile_volume,
     solve,
 )
 from napari_clxem.fiducials.profiles import Floats, Profile
-from napari_clxem.fiducials.residuals import Remains, elongation, smooth_residuals
+from napari_clxem.fiducials.residuals import smooth_residuals
 
 _WIDEST = float(np.log(2.5))
-_BATCH_PIXELS = 400_000
 _STEPS = 25
 _FLAT = 0.01
+_STILL, _SETTLED = 0.1, 0.15
+"""Last step, in sd, of fits that need no further one, and of those that count as settled."""
+
+_FEW = 300
+"""Pixels that suffice to start a fit."""
 
 
 @dataclass(frozen=True)
@@ -88,26 +91,6 @@ def concatenate(parts: list[BeadFits]) -> BeadFits:
     return BeadFits(**{k: np.concatenate([getattr(p, k) for p in parts]) for k in names})
 
 
-def _start(
-    profile: Profile, windows: Windows, centres: Floats, layout: Layout, noise: NoiseModel
-) -> Floats:
-    """Linear least squares for amplitudes and background at the given centres."""
-    parameters = np.zeros((len(windows.data), layout.size))
-    for k in range(layout.beads):
-        parameters[:, layout.centre(k)] = centres[:, k]
-        parameters[:, layout.amplitude(k)] = 1.0
-    _, jacobian = evaluate(profile, windows.offsets, parameters, layout)
-    linear = [layout.amplitude(k) for k in range(layout.beads)]
-    linear += list(range(layout.first_background, layout.size))
-    design = jacobian[:, linear]
-    valid = np.isfinite(windows.data)
-    data = np.where(valid, windows.data, 0.0)
-    weight = valid / noise.variance(data)
-    normal = np.einsum("npm,nm,nqm->npq", design, weight, design, optimize=True)
-    parameters[:, linear] = solve(normal, np.einsum("npm,nm->np", design, weight * data))
-    return parameters
-
-
 def _clip(parameters: Floats, start: Floats, layout: Layout, leash: Floats) -> Floats:
     """Keep centres within `leash` of their start and widths within what a bead can be."""
     parameters = parameters.copy()
@@ -119,57 +102,58 @@ def _clip(parameters: Floats, start: Floats, layout: Layout, leash: Floats) -> F
     return parameters
 
 
-def _score(
-    windows: Windows, model: Floats, weight: Floats, parameters: Floats, layout: Layout
-) -> Floats:
-    """Weighted squares of residuals plus the width prior's."""
-    widths = slice(layout.first_width, layout.first_background)
-    squares = weight * np.where(weight > 0, windows.data - model, 0.0) ** 2
-    prior = (parameters[:, widths] / WIDTH_SD) ** 2
-    score: Floats = squares.sum(axis=1) + prior.sum(axis=1)
-    return score
-
-
-def _iterate(
-    profile: Profile,
-    windows: Windows,
+def _steps(
     start: Floats,
     layout: Layout,
-    noise: NoiseModel,
+    equations: Equations,
     leash: Floats,
-) -> tuple[Floats, Flags]:
-    """Levenberg-Marquardt steps on every window at once; windows that are done drop out."""
-    parameters = start.copy()
+    most: int,
+    steps: int,
+) -> tuple[Floats, Flags, Floats]:
+    """Levenberg-Marquardt steps on every window at once; windows that are done drop out.
+
+    `most` pixels of each window are looked at.
+
+    Returns
+    -------
+    parameters : (n, p) ndarray
+    converged : (n,) ndarray of bool
+    normal : (n, p, p) ndarray
+        Normal matrix at the solution, the width prior included.
+    """
+    everyone = np.arange(len(start))
+    now = start.copy()
+    normal = equations.at(now, everyone, most)[0]
+    equations.accept(everyone)
     last = np.full(len(start), np.inf)
     damping = np.full(len(start), 1e-3)
-    widths = np.arange(layout.first_width, layout.first_background)
+    prior = np.zeros(layout.size)
+    prior[layout.first_width : layout.first_background] = WIDTH_SD**-2
     centres = np.concatenate(
         [np.arange(layout.size)[layout.centre(k)] for k in range(layout.beads)]
     )
-    diagonal = np.arange(layout.size)
-    active = np.arange(len(start))
-    model, jacobian = evaluate(profile, windows.offsets, parameters, layout)
-    for _ in range(_STEPS):
-        part, current = windows.take(active), parameters[active]
-        weight = np.isfinite(part.data) / noise.variance(model)
-        residual = np.where(weight > 0, part.data - model, 0.0)
-        weighted = jacobian * weight[:, None, :]
-        normal = weighted @ jacobian.transpose(0, 2, 1)
-        gradient = np.einsum("npm,nm->np", weighted, residual)
-        normal[:, widths, widths] += WIDTH_SD**-2
-        gradient[:, widths] -= current[:, widths] / WIDTH_SD**2
-        sd = np.sqrt(np.einsum("npp->np", invert(normal)))
-        normal[:, diagonal, diagonal] *= 1.0 + damping[active, None]
-        step = solve(normal, gradient)
+    active = everyone
+    for _ in range(steps):
+        current, edge = now[active], normal[active]
+        matrix = edge[:, :-1, :-1] + np.diag(prior)
+        gradient = edge[:, :-1, -1] - prior * current
+        before = edge[:, -1, -1] + current**2 @ prior
+        diagonal = np.einsum("npp->np", matrix)
+        step = solve(
+            matrix + damping[active, None, None] * diagonal[:, :, None] * np.eye(layout.size),
+            gradient,
+        )
         trial = _clip(current + step, start[active], layout, leash)
-        trial_model, trial_jacobian = evaluate(profile, part.offsets, trial, layout)
-        before = _score(part, model, weight, current, layout)
-        after = _score(part, trial_model, weight, trial, layout)
+        there, cost = equations.at(_placed(now, active, trial), active, most)
+        after = cost[active] + trial**2 @ prior
         better = after <= before * (1.0 + 1e-12)
-        moved = np.abs(trial - current)[:, centres] / np.maximum(sd[:, centres], 1e-12)
-        parameters[active[better]] = trial[better]
-        last[active[better]] = moved[better].max(axis=1)
-        model[better], jacobian[better] = trial_model[better], trial_jacobian[better]
+        # in sd, or more, since a parameter's own curvature knows nothing of the others
+        moved = np.abs(trial - current)[:, centres] * np.sqrt(diagonal[:, centres])
+        rows = active[better]
+        now[rows] = trial[better]
+        normal[rows] = there[rows]
+        equations.accept(rows)
+        last[rows] = moved[better].max(axis=1)
         # Sharp beads curve the cost more than their derivatives tell, and full steps overshoot.
         promised = np.einsum("np,np->n", step, gradient)
         kept = (before - after) / np.maximum(promised, 1e-300)
@@ -180,76 +164,62 @@ def _iterate(
         # Coarse pixels make the cost of a sharp bead bumpy far below what noise can tell.
         settled = np.abs(before - after) < _FLAT
         last[active[settled & (moved.max(axis=1) < 0.5)]] = 0.0
-        stay = (damping[active] < 1e8) & (last[active] > 0.01)
-        if not stay.all():
-            active, model, jacobian = active[stay], model[stay], jacobian[stay]
+        active = active[(damping[active] < 1e8) & (last[active] > _STILL)]
         if not len(active):
             break
-    return parameters, last < 0.1
+    return now, last < _SETTLED, normal[:, :-1, :-1] + np.diag(prior)
 
 
-def _remains(
-    profile: Profile, windows: Windows, parameters: Floats, layout: Layout, noise: NoiseModel
-) -> Remains:
-    """Residuals of fitted windows, and what they are measured against."""
-    model, jacobian = evaluate(profile, windows.offsets, parameters, layout)
-    valid = np.isfinite(windows.data)
-    weight = np.where(valid, 1.0 / np.sqrt(noise.variance(model)), 0.0)
-    residual = np.where(valid, windows.data - model, 0.0) * weight
-    design = weight[:, None, :] * jacobian
-    normal = design @ design.transpose(0, 2, 1)
-    widths = np.arange(layout.first_width, layout.first_background)
-    normal[:, widths, widths] += WIDTH_SD**-2
-    return Remains(model, residual, weight, design, invert(normal))
+def _placed(now: Floats, rows: NDArray[np.intp], trial: Floats) -> Floats:
+    placed = now.copy()
+    placed[rows] = trial
+    return placed
 
 
 def _bead_row(
     profile: Profile,
     windows: Windows,
+    equations: Equations,
     parameters: Floats,
     converged: Flags,
-    layout: Layout,
-    noise: NoiseModel,
-    remains: Remains,
+    covariance: Floats,
     bead: int,
 ) -> BeadFits:
     """Give one bead of every window."""
+    layout, noise = equations.layout, equations.noise
     at, peak = layout.centre(bead), layout.amplitude(bead)
     widths = slice(layout.first_width, layout.first_background)
     centre, amplitude, log_width = parameters[:, at], parameters[:, peak], parameters[:, widths]
-    value, _, _, slope = bead_over(profile, windows.offsets, centre, log_width)
+    normal, valid, lobe = equations.leftovers(parameters, bead)
+    smooth = smooth_residuals(normal, covariance, equations.degrees, valid)
     background = parameters[:, layout.first_background] + np.einsum(
         "nd,nd->n", parameters[:, layout.first_background + 1 :], centre
     )
-    variances = np.maximum(np.einsum("npp->np", remains.covariance), 0.0)
-    valid = remains.weight > 0
-    count = np.maximum(valid.sum(axis=1) - layout.size, 1)
-    oval, oval_sd = elongation(windows, remains, amplitude, centre, slope, log_width[:, 0])
-    structure, lopsided, left = smooth_residuals(windows, remains, centre)
+    variances = np.maximum(np.einsum("npp->np", covariance), 0.0)
     pixel_sd = np.sqrt(noise.variance(background))
     return BeadFits(
         positions=windows.centres + centre,
-        covariance=remains.covariance[:, at, at],
+        covariance=covariance[:, at, at],
         amplitude=amplitude,
         amplitude_sd=np.sqrt(variances[:, peak]),
         background=background,
         width=np.exp(log_width),
         width_sd=np.sqrt(variances[:, widths]),
-        chi2=(remains.residual**2).sum(axis=1) / count,
+        chi2=normal[:, -1, -1] / np.maximum(valid - layout.size, 1),
         noise=np.sqrt(noise.variance(background + amplitude)),
-        structure=structure,
-        lopsided=lopsided,
-        misfit=left * pixel_sd / np.maximum(np.abs(amplitude), 1e-300),
-        elongation=oval,
-        elongation_sd=oval_sd,
-        seen=(value * valid).sum(axis=1) * windows.pixel / profile_volume(profile, log_width),
+        structure=smooth.every,
+        lopsided=smooth.odd,
+        misfit=smooth.left * pixel_sd / np.maximum(np.abs(amplitude), 1e-300),
+        elongation=smooth.oval,
+        elongation_sd=smooth.oval_sd,
+        seen=lobe * windows.pixel / profile_volume(profile, log_width),
         converged=converged,
     )
 
 
 def fit_beads(
     profile: Profile, windows: Windows, starts: Floats, noise: NoiseModel, leash: Floats
-) -> tuple[BeadFits, Remains]:
+) -> tuple[BeadFits, Equations]:
     """Fit beads to windows.
 
     Parameters
@@ -269,23 +239,27 @@ def fit_beads(
     -------
     fits : BeadFits
         n rows for the first bead of every window, then n for the second.
-    remains : Remains
-        What the fits leave, one row per window, without the derivatives.
+    equations : Equations
+        Which tell what the fits leave.
     """
     layout = Layout(starts.shape[1], windows.offsets.shape[1])
-    size = max(1, _BATCH_PIXELS // windows.data.shape[1])
-    rows: list[list[BeadFits]] = [[] for _ in range(layout.beads)]
-    left = []
-    for first in range(0, len(starts), size):
-        batch = np.arange(first, min(first + size, len(starts)))
-        part = windows.take(batch)
-        begin = _start(profile, part, starts[batch], layout, noise)
-        found, converged = _iterate(profile, part, begin, layout, noise, leash)
-        remains = _remains(profile, part, found, layout, noise)
-        for k in range(layout.beads):
-            rows[k].append(_bead_row(profile, part, found, converged, layout, noise, remains, k))
-        left.append(remains.light())
-    return concatenate([fits for bead in rows for fits in bead]), Remains.join(left)
+    equations = Equations(profile, windows, layout, noise)
+    begin: Floats = np.zeros((len(starts), layout.size))
+    for k in range(layout.beads):
+        begin[:, layout.centre(k)] = starts[:, k]
+    most = windows.data.shape[1]
+    # A part of the pixels brings a single bead near; their order is mixed for that.
+    few = most if layout.beads > 1 else min(most, max(_FEW, most // 4))
+    begin = equations.linear(begin, np.arange(len(begin)), few)
+    if few < most:
+        begin, _, _ = _steps(begin, layout, equations, leash / 2.0, few, 2)
+    found, converged, normal = _steps(begin, layout, equations, leash / 2.0, most, _STEPS)
+    covariance = invert(normal)
+    rows = [
+        _bead_row(profile, windows, equations, found, converged, covariance, k)
+        for k in range(layout.beads)
+    ]
+    return concatenate(rows), equations
 
 
 def select(fits: BeadFits, rows: NDArray[np.generic]) -> BeadFits:

@@ -142,6 +142,52 @@ def evaluate(
     return model, jacobian
 
 
+def patterns(
+    offsets: Floats,
+    parameters: Floats,
+    layout: Layout,
+    bead: int,
+    degrees: Indices,
+    half: Floats,
+    jacobian: Floats,
+) -> Floats:
+    """Smooth patterns about a bead, then the two ways it may be oval.
+
+    Parameters
+    ----------
+    offsets : (n or 1, d, m) ndarray
+        Positions of the pixels, µm.
+    parameters : (n, p) ndarray
+        Fitted parameters.
+    layout : Layout
+        Which parameter sits where.
+    bead : int
+        Which bead.
+    degrees : (k, d) ndarray of int
+        Degrees of the Legendre polynomials whose products the patterns are.
+    half : (d,) ndarray
+        Half sides of the window, µm.
+    jacobian : (n, p, m) ndarray
+        Derivatives at the parameters.
+
+    Returns
+    -------
+    (n, k + 2, m) ndarray
+    """
+    centre = parameters[:, layout.centre(bead)]
+    away = offsets - centre[:, :, None]
+    scaled = np.clip(away / half[None, :, None], -1.5, 1.5)
+    terms = np.polynomial.legendre.legvander(scaled, int(degrees.max()))
+    rows = np.ones((len(centre), len(degrees) + 2, offsets.shape[2]))
+    for k, some in enumerate(degrees):
+        for axis, degree in enumerate(some):
+            rows[:, k] *= terms[:, axis, :, degree]
+    by_v, by_u = jacobian[:, layout.centre(bead)][:, -2], jacobian[:, layout.centre(bead)][:, -1]
+    rows[:, -2] = (by_u * away[:, -1] - by_v * away[:, -2]) / 2.0
+    rows[:, -1] = by_v * away[:, -1]
+    return rows
+
+
 def solve(matrices: Floats, vectors: Floats) -> Floats:
     """Solve scaled normal equations; a singular one gives a step of zero."""
     scale = np.sqrt(np.einsum("npp->np", matrices))

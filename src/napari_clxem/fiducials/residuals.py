@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_clxem.fiducials.modelling import Flags, Indices, NoiseModel, Windows, invert, solve
+from napari_clxem.fiducials.modelling import Indices, NoiseModel, Windows, invert, solve
 from napari_clxem.fiducials.profiles import Floats
 
 _LEAST_PIXELS, _LEAST_BIN = 200, 20
@@ -24,124 +24,93 @@ class Remains:
         Residuals over the sd of the pixel's noise; zero where there is no pixel.
     weight : (n, m) ndarray
         One over the sd of the pixel's noise; zero where there is no pixel.
-    design : (n, p, m) ndarray
-        Derivatives by the parameters, times `weight`.
-    covariance : (n, p, p) ndarray
-        Of the parameters, for white noise.
     """
 
     expected: Floats
     residual: Floats
     weight: Floats
-    design: Floats
-    covariance: Floats
 
     def take(self, rows: Indices) -> Remains:
         """Give some rows."""
-        return Remains(*[getattr(self, name)[rows] for name in self.__dataclass_fields__])
-
-    def light(self) -> Remains:
-        """Give the same without the derivatives, which are large."""
-        n = len(self.expected)
-        none = np.zeros((n, 0, 0))
-        return Remains(self.expected, self.residual, self.weight, none, none)
-
-    @classmethod
-    def join(cls, parts: list[Remains]) -> Remains:
-        """Put remains one after another."""
-        names = cls.__dataclass_fields__
-        return cls(*[np.concatenate([getattr(p, name) for p in parts]) for name in names])
+        return Remains(self.expected[rows], self.residual[rows], self.weight[rows])
 
 
-def _patterns(scaled: Floats) -> tuple[Floats, Flags]:
-    """Products of Legendre polynomials: every smooth pattern beyond a slope.
+def remains_of(windows: Windows, model: Floats, noise: NoiseModel) -> Remains:
+    """Compare windows with what was fitted to them."""
+    valid = np.isfinite(windows.data)
+    weight = np.where(valid, 1.0 / np.sqrt(noise.variance(model)), 0.0)
+    residual = np.where(valid, windows.data - model, 0.0) * weight
+    return Remains(model, residual, weight)
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """What is left in smooth patterns, per window, (n,) each.
 
     Parameters
     ----------
-    scaled : (n, d, m) ndarray
-        Coordinates from the bead's centre, about -1 to 1.
-
-    Returns
-    -------
-    patterns : (n, k, m) ndarray
-    odd : (k,) ndarray of bool
-        Which of them change sign through the bead.
+    every, odd : ndarray
+        Power in all patterns, and in those that change sign through the bead, per pattern, in
+        units of pixel noise: 1 for white noise. Structure in the background and correlated
+        noise raise it.
+    left : ndarray
+        Rms over the window of the smooth residuals beyond noise, in units of pixel noise.
+    oval, oval_sd : ndarray
+        Logarithm of the ratio of the lateral axes, and its sd.
     """
-    ndim = scaled.shape[1]
+
+    every: Floats
+    odd: Floats
+    left: Floats
+    oval: Floats
+    oval_sd: Floats
+
+
+def pattern_degrees(ndim: int) -> Indices:
+    """Degrees (k, d) of the products of Legendre polynomials beyond a slope."""
     most = 5 if ndim == 2 else 3
     powers = [degrees for degrees in np.ndindex(*[most + 1] * ndim) if 2 <= sum(degrees) <= most]
-    terms = np.polynomial.legendre.legvander(scaled, most)
-    patterns = np.ones((len(scaled), len(powers), scaled.shape[2]))
-    for k, degrees in enumerate(powers):
-        for axis, degree in enumerate(degrees):
-            patterns[:, k] *= terms[:, axis, :, degree]
-    return patterns, np.array([sum(degrees) % 2 == 1 for degrees in powers])
+    return np.array(powers, dtype=np.intp)
 
 
-def smooth_residuals(
-    windows: Windows, remains: Remains, centre: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Power of the residuals in smooth patterns, per pattern, in units of pixel noise.
-
-    It is 1 for white noise; structure in the background and correlated noise raise it.
+def smooth_residuals(normal: Floats, covariance: Floats, degrees: Indices, valid: Floats) -> Smooth:
+    """Solve for patterns beside the fitted parameters.
 
     Parameters
     ----------
-    windows : Windows
-        The n windows.
-    remains : Remains
-        What their fits leave.
-    centre : (n, d) ndarray
-        The bead, from the window's centre, µm.
+    normal : (n, p + k + 3, p + k + 3) ndarray
+        Normal matrix of the parameters, the patterns and the two ways to be oval, bordered by
+        their products with the residuals.
+    covariance : (n, p, p) ndarray
+        Of the parameters.
+    degrees : (k, d) ndarray of int
+        From :func:`pattern_degrees`.
+    valid : (n,) ndarray
+        Pixels in each window.
 
-    Returns
-    -------
-    every, odd : (n,) ndarray
-        Power in all patterns, and in those that change sign through the bead.
-    left : (n,) ndarray
-        Rms over the window of the smooth residuals beyond noise, in units of pixel noise.
+    Notes
+    -----
+    Ovalness is one scoring step. With radii u, v the profile T(hypot(u, v)) stretched by
+    exp(+e/2), exp(-e/2) changes by ``-(T'/r)(u² - v²) e/2``, and by ``-(T'/r) u v e`` along the
+    diagonals.
     """
-    half = np.abs(windows.offsets).max(axis=(0, 2))
-    scaled = (windows.offsets - centre[:, :, None]) / half[None, :, None]
-    patterns, odd = _patterns(np.clip(scaled, -1.5, 1.5))
-    normal, score = _reduce(patterns * remains.weight[:, None, :], remains)
-    every = np.einsum("nk,nk->n", score, solve(normal, score))
-    some = np.einsum("nk,nk->n", score[:, odd], solve(normal[:, odd][:, :, odd], score[:, odd]))
-    count = np.maximum((remains.weight > 0).sum(axis=1), 1)
-    left = np.sqrt(np.maximum(every - len(odd), 0.0) / count)
-    return every / len(odd), some / odd.sum(), left
-
-
-def _reduce(extra: Floats, remains: Remains) -> tuple[Floats, Floats]:
-    """Give normal matrix and score of further parameters, less what the fitted ones can do."""
-    cross = extra @ remains.design.transpose(0, 2, 1)
-    explained = cross @ remains.covariance @ cross.transpose(0, 2, 1)
-    normal = extra @ extra.transpose(0, 2, 1) - explained
-    return normal, np.einsum("nkm,nm->nk", extra, remains.residual)
-
-
-def elongation(
-    windows: Windows,
-    remains: Remains,
-    amplitude: Floats,
-    centre: Floats,
-    slope: Floats,
-    log_width: Floats,
-) -> tuple[Floats, Floats]:
-    """How oval a bead is: the logarithm of the ratio of its lateral axes, and its sd.
-
-    One scoring step in two further parameters. With radii u, v the profile T(hypot(u, v))
-    stretched by exp(+e/2), exp(-e/2) changes by ``-(T'/r)(u² - v²) e/2``, and by
-    ``-(T'/r) u v e`` along the diagonals.
-    """
-    lateral = np.exp(-log_width)[:, None]
-    v = (windows.offsets[:, -2] - centre[:, -2, None]) * lateral
-    u = (windows.offsets[:, -1] - centre[:, -1, None]) * lateral
-    scale = -amplitude[:, None] * slope * remains.weight
-    normal, score = _reduce(np.stack([scale * (u * u - v * v) / 2, scale * u * v], 1), remains)
-    step = solve(normal, score)
-    spread = np.sqrt(np.maximum(np.einsum("nee->n", invert(normal)) / 2.0, 0.0))
-    return np.hypot(step[:, 0], step[:, 1]), spread
+    p = covariance.shape[1]
+    cross = normal[:, p:-1, :p]
+    reduced = normal[:, p:-1, p:-1] - cross @ covariance @ cross.transpose(0, 2, 1)
+    score = normal[:, p:-1, -1]
+    smooth, pull = reduced[:, :-2, :-2], score[:, :-2]
+    odd = degrees.sum(axis=1) % 2 == 1
+    every = np.einsum("nk,nk->n", pull, solve(smooth, pull))
+    some = np.einsum("nk,nk->n", pull[:, odd], solve(smooth[:, odd][:, :, odd], pull[:, odd]))
+    step = solve(reduced[:, -2:, -2:], score[:, -2:])
+    spread = np.einsum("nee->n", invert(reduced[:, -2:, -2:])) / 2.0
+    return Smooth(
+        every / len(odd),
+        some / odd.sum(),
+        np.sqrt(np.maximum(every - len(odd), 0.0) / np.maximum(valid, 1)),
+        np.hypot(step[:, 0], step[:, 1]),
+        np.sqrt(np.maximum(spread, 0.0)),
+    )
 
 
 def measure_noise(remains: Remains, before: NoiseModel) -> NoiseModel:
