@@ -14,9 +14,23 @@ if TYPE_CHECKING:
         cumulative,
         cumulative_map,
     )
+    from napari_clxem.dose.consistency import (
+        Relation,
+        Report,
+        check,
+    )
+    from napari_clxem.dose.derivation import (
+        Derivation,
+        derive,
+    )
     from napari_clxem.dose.exposures import (
         mosaic,
         tile_aims,
+    )
+    from napari_clxem.dose.fluence import (
+        electrons_from_rate,
+        photons_from_counts,
+        photons_from_flux,
     )
     from napari_clxem.dose.footprint import (
         Contour,
@@ -62,7 +76,14 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "napari_clxem.dose.accumulation": ("DoseWarning", "History", "cumulative", "cumulative_map"),
+    "napari_clxem.dose.consistency": ("Relation", "Report", "check"),
+    "napari_clxem.dose.derivation": ("Derivation", "derive"),
     "napari_clxem.dose.exposures": ("mosaic", "tile_aims"),
+    "napari_clxem.dose.fluence": (
+        "electrons_from_rate",
+        "photons_from_counts",
+        "photons_from_flux",
+    ),
     "napari_clxem.dose.footprint": ("Contour", "contours"),
     "napari_clxem.dose.intervals": ("Interval",),
     "napari_clxem.dose.layers": (
@@ -103,6 +124,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 __all__ = [
     "Budget",
     "Contour",
+    "Derivation",
     "DoseWarning",
     "Estimate",
     "Exposure",
@@ -110,8 +132,11 @@ __all__ = [
     "History",
     "Interval",
     "Material",
+    "Relation",
+    "Report",
     "amplitude_left",
     "budget",
+    "check",
     "contours",
     "contrast_of",
     "conversion_factor",
@@ -121,12 +146,16 @@ __all__ = [
     "cumulative_map",
     "damage_layer",
     "depth_mean",
+    "derive",
     "dose_for_amplitude",
     "electron_dose",
     "electron_equivalent",
     "electron_range",
+    "electrons_from_rate",
     "mass_attenuation",
     "mosaic",
+    "photons_from_counts",
+    "photons_from_flux",
     "required_dose",
     "required_fluence",
     "scanned_fluence",

@@ -38,12 +38,13 @@ PUBLISHED: Mapping[tuple[str, float], float] = MappingProxyType(
 
 # Mean excitation energies of elements, eV (ICRU 37, table 4.3); within compounds, liquid or
 # solid, table 5.1 has its own for a few, and 1.13 times that of the element for the rest.
-_ELEMENTS: Mapping[str, float] = MappingProxyType(
-    dict(Li=40.0, Be=63.7, B=76.0, Na=149.0, Mg=156.0, Al=166.0, Si=173.0, P=173.0, S=180.0)
-    | dict(K=190.0, Ca=191.0, Ti=233.0, Cr=257.0, Mn=272.0, Fe=286.0, Co=297.0, Ni=311.0)
-    | dict(Cu=322.0, Zn=330.0, Ga=334.0, Se=348.0, Br=343.0, Mo=424.0, Ag=470.0, I=491.0)
-    | dict(Xe=482.0, Os=746.0, Pt=790.0, Au=790.0, Pb=823.0, U=890.0)
+_EXCITATIONS = (
+    "Li 40 Be 63.7 B 76 Na 149 Mg 156 Al 166 Si 173 P 173 S 180 K 190 Ca 191 Ti 233 Cr 257 Mn 272 "
+    "Fe 286 Co 297 Ni 311 Cu 322 Zn 330 Ga 334 Se 348 Br 343 Mo 424 Ag 470 I 491 Xe 482 Os 746 "
+    "Pt 790 Au 790 Pb 823 U 890"
 )
+_PAIRS = _EXCITATIONS.split()
+_ELEMENTS = dict(zip(_PAIRS[::2], map(float, _PAIRS[1::2]), strict=True))
 _IN_COMPOUNDS = {"H": 19.2, "C": 81.0, "N": 82.0, "O": 106.0, "F": 112.0, "Cl": 180.0}
 _MEASURED = {"H2O": 75.0, "C": 78.0}
 
