@@ -1,13 +1,5 @@
 """Lamella: what to cut, and what the cut holds."""
 
-from napari_clxem.lamella.statistics import (
-    BY_EYE,
-    Campaign,
-    CampaignRow,
-    campaign,
-    campaign_table,
-    share_interval,
-)
 from napari_clxem.lamella.capture import Capture, capture_probability
 from napari_clxem.lamella.fib_view import (
     ViewFit,
@@ -50,6 +42,14 @@ from napari_clxem.lamella.presets import (
 from napari_clxem.lamella.proposal import Losses, Proposal, propose
 from napari_clxem.lamella.sites import Optics, SiteProposal, propose_sites
 from napari_clxem.lamella.slab import Lamella
+from napari_clxem.lamella.statistics import (
+    BY_EYE,
+    Campaign,
+    CampaignRow,
+    campaign,
+    campaign_table,
+    share_interval,
+)
 
 __all__ = [
     "BOXES",
