@@ -59,7 +59,7 @@ class PairMark:
 
 
 def pair_points(marks: Sequence[PairMark], ndim: int, name: str) -> LayerData:
-    """Describe a Points layer of numbered landmarks, seen in every slice."""
+    """Describe a Points layer of numbered landmarks."""
     looks = [LOOKS[mark.flag] for mark in marks]
     arguments = {
         **_common(ndim, name),
@@ -154,9 +154,7 @@ def outlines(
         Of the layer.
     """
     data = outline_data(positions, covariances, threshold)
-    width = (
-        0.03 * float(np.median(np.abs(data[:, 1]).max(axis=1)) * SEGMENTS / 3) if len(data) else 1.0
-    )
+    steps = np.abs(data[:, 1]).max(axis=1) if len(data) else np.ones(1)
     arguments = {
         **_common(ndim, name),
         "edge_color": colour,
@@ -198,6 +196,4 @@ def _common(ndim: int, name: str) -> dict[str, object]:
         "axis_labels": SPATIAL[-ndim:],
         "metadata": {"clxem": {"marks": True}},
         "blending": "translucent_no_depth",
-        # With the margin that the canvas is given, marks are seen from every slice.
-        **({"projection_mode": "all"} if ndim == 3 else {}),
     }

@@ -27,7 +27,7 @@ from napari_clxem.session.model import (
     Vector,
     key,
 )
-from napari_clxem.session.reorientation import reoriented
+from napari_clxem.session.reorientation import deepened, reoriented
 
 Edit = Callable[[Session], Session]
 Side = Literal["moving", "fixed"]
@@ -146,8 +146,16 @@ def set_scale(session: Session, dataset: str, scale: Vector) -> Session:
 
 
 def set_axial_scaling(session: Session, dataset: str, factor: float) -> Session:
-    """Give a dataset the factor that its z is multiplied by (actual over stage depth)."""
-    return amend(session, Dataset, dataset, axial_scaling=factor)
+    """Give a dataset the factor that its z is multiplied by (actual over stage depth).
+
+    Whatever lies in its frame follows: landmarks and targets stay in the slices they were in.
+
+    Raises
+    ------
+    SessionError
+        Where the dataset has no z, or something cannot follow.
+    """
+    return deepened(session, get(session, Dataset, dataset), factor)
 
 
 def set_orientation(session: Session, dataset: str, orientation: Orientation) -> Session:

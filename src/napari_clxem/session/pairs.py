@@ -7,15 +7,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_clxem.errors import ClxemError
-from napari_clxem.frames import Fit, UncertainAffine
+from napari_clxem.errors import ClxemError, NoPathError
+from napari_clxem.frames import Calibration, Fit, UncertainAffine
 from napari_clxem.frames.affine import Floats
 from napari_clxem.frames.models import choose
+from napari_clxem.frames.uncertainty import region_threshold
 from napari_clxem.session.beads import BETWEEN_INSTRUMENTS
 from napari_clxem.session.description import OBLIQUE, OBLIQUE_VIEW
 from napari_clxem.session.edits import Side
-from napari_clxem.session.geometry import complete, solve
-from napari_clxem.session.model import Dataset, Landmark, Link, Origin, Session, Vector
+from napari_clxem.session.geometry import complete, graph, solve
+from napari_clxem.session.model import Dataset, Landmark, Link, Origin, Session, Target, Vector
 
 # A landmark this unlikely to lie where the others say it should is flagged: 1 in 1000.
 UNLIKELY = 1e-3
@@ -75,6 +76,12 @@ def found(link: Link) -> Fit | None:
     return fitted if isinstance(fitted, Fit) else None
 
 
+def known_left_out(fitted: Fit) -> Floats | None:
+    """Give leave-one-out errors that were computed before; None where they were not."""
+    # A fit keeps what was asked of it once, and takes its time only then.
+    return vars(fitted).get("leave_one_out")
+
+
 def problem(link: Link) -> str:
     """Say why a link has no fit; empty where it has one."""
     try:
@@ -97,18 +104,10 @@ def needed(link: Link) -> int:
     return max(0, least - len(picked))
 
 
-def pair_rows(link: Link, left_out: Floats | None = None) -> tuple[PairRow, ...]:
-    """Give one row per landmark.
-
-    Parameters
-    ----------
-    link : Link
-        Of kind ``"landmarks"``.
-    left_out : (n,) array, optional
-        Leave-one-out errors of the complete landmarks, µm, where they are known: a fit through
-        all but one for each of them takes its time.
-    """
+def pair_rows(link: Link) -> tuple[PairRow, ...]:
+    """Give one row per landmark; leave-one-out errors where they are known already."""
     fitted = found(link)
+    left_out = known_left_out(fitted) if fitted is not None else None
     picked = [one.id for one in complete(link.landmarks)]
     weights = _weights(fitted) if fitted else np.empty(0)
     distances = np.empty(0) if fitted is None else np.linalg.norm(fitted.residuals, axis=1)
@@ -127,7 +126,7 @@ def pair_rows(link: Link, left_out: Floats | None = None) -> tuple[PairRow, ...]
                 fixed=one.fixed,
                 residual=float(distances[at]) if at is not None else _miss(fitted, one),
                 leave_one_out=_finite(left_out[at])
-                if left_out is not None and at is not None and at < len(left_out)
+                if left_out is not None and at is not None
                 else None,
                 weight=float(weights[at]) if at is not None and carries else None,
                 origin=one.origin,
@@ -168,6 +167,45 @@ def warnings(link: Link) -> tuple[str, ...]:
     return tuple(said)
 
 
+@dataclass(frozen=True)
+class TargetError:
+    """The error that one link predicts at a target; µm, nan where no degree of freedom is left.
+
+    Attributes
+    ----------
+    name : str
+        Of the target.
+    lateral : float
+        Root mean square distance in the plane.
+    radius : float
+        Half the long axis of the 95 % region in the plane.
+    """
+
+    name: str
+    lateral: float
+    radius: float
+
+
+def target_error(session: Session, link: Link, target: Target) -> TargetError | None:
+    """Predict the error of one link at a target; None where there is no fit, or no way there."""
+    fitted = found(link)
+    if fitted is None:
+        return None
+    try:
+        way = graph(session).transform(target.frame, link.moving, [target.position])
+    except NoPathError:
+        return None
+    probe = way.transform([target.position])[:, -len(fitted.centre) :]
+    spread = fitted.predict_error(probe)[0, -2:, -2:]
+    if not np.isfinite(spread).all():
+        return TargetError(target.name, float("nan"), float("nan"))
+    widest = float(np.linalg.eigvalsh(spread)[-1])
+    threshold = region_threshold(2, fitted.region_dof, 0.95)
+    return TargetError(
+        target.name, float(np.sqrt(np.trace(spread))), float(np.sqrt(widest * threshold))
+    )
+
+
 def frame_dataset(session: Session, frame: str) -> Dataset | None:
     """Give the image that lies in a frame; the finest where there are several."""
     there = [one for one in session.datasets if one.frame == frame and one.scale]
@@ -196,8 +234,13 @@ def drafted(session: Session, moving: str, fixed: str) -> Link:
     turned = is_oblique(session, moving) or axes.get(moving, 3) < axes.get(fixed, 3)
     if turned and not is_oblique(session, fixed):
         moving, fixed = fixed, moving
-    prior = OBLIQUE_VIEW if is_oblique(session, fixed) else BETWEEN_INSTRUMENTS
+    prior = default_prior(is_oblique(session, fixed))
     return Link(moving=moving, fixed=fixed, model="affine", prior=prior)
+
+
+def default_prior(oblique: bool) -> Calibration:
+    """Give what instruments may differ by before any landmark."""
+    return OBLIQUE_VIEW if oblique else BETWEEN_INSTRUMENTS
 
 
 def with_pick(

@@ -96,7 +96,35 @@ def reoriented(session: Session, dataset: Dataset, orientation: Orientation) -> 
     if not dataset.frame or not _is_occupied(session, dataset.frame):
         return session
     _need_followers(session, dataset)
-    turn = _turn(dataset, turned, sources)
+    return _followed(session, dataset, _turn(dataset, turned, sources))
+
+
+def deepened(session: Session, dataset: Dataset, factor: float) -> Session:
+    """Give the session with another axial scaling of one of its datasets.
+
+    Whatever lies in its frame follows: what was picked stays in its slice.
+
+    Raises
+    ------
+    SessionError
+        Where the dataset has no z, or something in the frame cannot follow.
+    """
+    if "z" not in dataset.axes:
+        raise SessionError(
+            f"Dataset {dataset.name or dataset.id!r} has no z to be scaled; choose a stack."
+        )
+    changed = replace(dataset, axial_scaling=factor)
+    datasets = tuple(changed if one is dataset else one for one in session.datasets)
+    scaled = replace(session, datasets=datasets)
+    if not dataset.frame or not _is_occupied(scaled, dataset.frame):
+        return scaled
+    _need_followers(scaled, dataset)
+    linear = np.diag([factor / dataset.axial_scaling, 1.0, 1.0])
+    return _followed(scaled, dataset, Turn(linear, np.zeros(3)))
+
+
+def _followed(session: Session, dataset: Dataset, turn: Turn) -> Session:
+    """Move what lies in the frame of a dataset."""
     return replace(
         session,
         links=tuple(_link(one, dataset.frame, turn) for one in session.links),

@@ -10,6 +10,8 @@ from napari_clxem.errors import ClxemError, NoPathError
 from napari_clxem.frames import Fit
 from napari_clxem.session.geometry import complete, graph, place, solve
 from napari_clxem.session.model import Link, Session, Target
+from napari_clxem.session.pairs import found as fitted
+from napari_clxem.session.pairs import known_left_out
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,24 @@ class TargetRow:
     way: str
 
 
-def link_rows(session: Session, target: Target | None = None) -> tuple[LinkRow, ...]:
-    """Give one row per link; predicted errors at `target`, or at the landmarks' centre."""
-    return tuple(_link_row(session, link, target) for link in session.links)
+def link_rows(
+    session: Session, target: Target | None = None, patient: bool = True
+) -> tuple[LinkRow, ...]:
+    """Give one row per link; predicted errors at `target`, or at the landmarks' centre.
+
+    Leave-one-out errors take a fit per landmark: without patience they are given only where they
+    are known already.
+    """
+    return tuple(_link_row(session, link, target, patient) for link in session.links)
 
 
-def _link_row(session: Session, link: Link, target: Target | None) -> LinkRow:
+def unknown_left_out(session: Session) -> tuple[Fit, ...]:
+    """Give the fits of a session whose leave-one-out errors are not known yet."""
+    fits = [fitted(link) for link in session.links]
+    return tuple(one for one in fits if one is not None and known_left_out(one) is None)
+
+
+def _link_row(session: Session, link: Link, target: Target | None, patient: bool) -> LinkRow:
     name = f"{link.moving} → {link.fixed}"
     try:
         found = solve(link)
@@ -88,14 +102,16 @@ def _link_row(session: Session, link: Link, target: Target | None) -> LinkRow:
         except NoPathError:
             pass  # the landmarks' centre stands for a target that cannot be placed
     spread = found.predict_error(probe)[0, -2:, -2:]
-    fitted = isinstance(found, Fit)
-    missed = found.leave_one_out if isinstance(found, Fit) else np.empty(0)
-    missed = missed[np.isfinite(missed)]
+    is_fit = isinstance(found, Fit)
+    missed = None
+    if isinstance(found, Fit):
+        missed = found.leave_one_out if patient else known_left_out(found)
+    missed = np.empty(0) if missed is None else missed[np.isfinite(missed)]
     return LinkRow(
         id=link.id,
         name=name,
         kind=link.kind,
-        model=link.model if fitted else "",
+        model=link.model if is_fit else "",
         landmarks=int(found.inliers.sum()) if isinstance(found, Fit) else 0,
         offered=len(complete(link.landmarks)),
         fre=found.fre if isinstance(found, Fit) else None,

@@ -85,12 +85,14 @@ def patch(layer: Any, description: LayerData) -> None:
     data, arguments, _ = description
     if not np.array_equal(layer.data, data):
         layer.data = data
-    for name in ("features", "size", "symbol", "edge_width", "border_color"):
+    for name in ("name", "features", "size", "symbol", "edge_width", "border_color"):
         if name in arguments and not _same(getattr(layer, name), arguments[name]):
             setattr(layer, name, arguments[name])
 
 
 def _same(held: Any, wanted: Any) -> bool:
+    if isinstance(wanted, str) and isinstance(held, str):
+        return held == wanted
     if isinstance(wanted, dict):
         return {name: list(held[name]) for name in held} == wanted
     if np.asarray(wanted).dtype.kind == "U":  # names of symbols

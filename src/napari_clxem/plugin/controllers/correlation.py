@@ -18,11 +18,12 @@ from napari_clxem.frames.uncertainty import region_threshold
 from napari_clxem.plugin import pair_marks
 from napari_clxem.plugin.controllers.overlays import Overlays
 from napari_clxem.plugin.controllers.pairing import CANVASES, Canvas, Pairing, mapped, pairing
-from napari_clxem.plugin.controllers.positions import axes_of
+from napari_clxem.plugin.controllers.positions import View, axes_of, target_marks
 from napari_clxem.plugin.controllers.scene import go_to
 from napari_clxem.plugin.controllers.second import SecondView
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.layers import Plane
+from napari_clxem.plugin.marks import error_ellipses, target_points
 from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session import edits
 from napari_clxem.session.edits import Side
@@ -33,8 +34,7 @@ from napari_clxem.session.pairs import PairRow, found, frame_dataset, half, pair
 PAIRS, OUTLINES, CURSOR, CIRCLE, BEADS, REJECTED = (
     "pairs", "outlines", "cursor", "circle", "beads", "rejected",
 )  # fmt: skip
-# Deep enough for marks to be seen from every slice of any volume, µm.
-ANY_DEPTH = 1e4
+TARGETS, TARGET_ERRORS = "targets", "target errors"
 REGION = 0.95
 
 
@@ -73,6 +73,7 @@ class Correlation:
         self.chosen = ""
         workspace.refreshed.connect(self._on_refreshed)
         self.second.changed.connect(self._on_second)
+        viewer.dims.events.ndisplay.connect(self.refresh)
 
     # -- what is worked on
 
@@ -95,9 +96,9 @@ class Correlation:
         """Give the viewer model of a canvas."""
         return self._viewer() if canvas == "main" else self.second.model
 
-    def rows(self, left_out: Floats | None = None) -> tuple[PairRow, ...]:
+    def rows(self) -> tuple[PairRow, ...]:
         """Give the landmarks of the link."""
-        return pair_rows(self._pair.link, left_out) if self._pair else ()
+        return pair_rows(self._pair.link) if self._pair else ()
 
     def choose(self, moving: str, fixed: str, wait: bool = False) -> None:
         """Work on the link between two frames, or on a new one, in both canvases."""
@@ -107,7 +108,6 @@ class Correlation:
         sites = {one.site for one in session.datasets if one.frame in (moving, fixed)} - {None}
         site = next(iter(sites), self.workspace.view.site)
         self.second.show(self.workspace.store, self._pair.frame("second"), wait)
-        self._deepen(ANY_DEPTH)
         self.workspace.show_site(site, self._pair.frame("main"), wait=wait, link=self._pair.link.id)
         self._look_at_main()
 
@@ -115,7 +115,6 @@ class Correlation:
         """End working on a link; the main canvas stays as it is."""
         self._pair = None
         self.picking = False
-        self._deepen(0.0)
         for overlays in self._overlays.values():
             overlays.clear()
         self.second.show(self.workspace.store, "")
@@ -125,7 +124,9 @@ class Correlation:
         """Let the viewer go."""
         self.workspace.refreshed.disconnect(self._on_refreshed)
         self.second.changed.disconnect(self._on_second)
-        self._deepen(0.0)
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.dims.events.ndisplay.disconnect(self.refresh)
         self.second.release()
         for overlays in self._overlays.values():
             overlays.release()
@@ -162,6 +163,11 @@ class Correlation:
         """Give the number of axes of a canvas' frame."""
         assert self._pair is not None
         return axes_of(self.workspace.store.session, self._pair.frame(canvas))
+
+    def depth(self, canvas: Canvas) -> int:
+        """Give the number of axes of a canvas' marks: in 2D they are seen from every slice."""
+        viewer = self.model(canvas)
+        return 2 if viewer is None or viewer.dims.ndisplay == 2 else self.ndim(canvas)
 
     def waiting(self) -> Side | None:
         """Give the side that the next click is for; None for either."""
@@ -271,8 +277,8 @@ class Correlation:
             overlays.put(CURSOR, None)
             overlays.put(CIRCLE, None)
             return
-        ndim = self.ndim(other)
-        place = there.position - self.zero(other)
+        ndim = self.depth(other)
+        place = (there.position - self.zero(other))[-ndim:]
         if overlays.layer(CURSOR) is None:
             overlays.put(CURSOR, pair_marks.cursor_points(place, ndim))
         else:
@@ -303,11 +309,12 @@ class Correlation:
             if canvas == "main" and not self.engaged:
                 overlays.clear()
                 continue
-            ndim, name = self.ndim(canvas), pair.frame(canvas)
+            depth, name = self.depth(canvas), pair.frame(canvas)
             marks = self._marks(canvas, rows)
-            overlays.put(PAIRS, pair_marks.pair_points(marks, ndim, f"Landmarks in {name}"))
+            overlays.put(PAIRS, pair_marks.pair_points(marks, depth, f"Landmarks in {name}"))
             self._draw_regions(canvas, fitted)
             self._draw_beads(canvas)
+        self._draw_targets()
         self.changed.emit()
 
     # -- inside
@@ -381,14 +388,18 @@ class Correlation:
             if place is not None:
                 found_marks.append(
                     pair_marks.PairMark(
-                        row.id, row.number, np.array(place) - zero, row.flag, row.id == self.chosen
+                        row.id,
+                        row.number,
+                        (np.array(place) - zero)[-self.depth(canvas) :],
+                        row.flag,
+                        row.id == self.chosen,
                     )
                 )
         return found_marks
 
     def _regions(self, fitted: Fit, canvas: Canvas) -> tuple[Floats, Floats, float]:
         """Give where the fit puts the moving sides, with the error predicted there."""
-        places = fitted.transform(fitted.moving) - self.zero(canvas)
+        places = (fitted.transform(fitted.moving) - self.zero(canvas))[:, -self.depth(canvas) :]
         spreads = fitted.predict_error(fitted.moving)[:, -2:, -2:]
         return places, spreads, region_threshold(2, fitted.region_dof, REGION)
 
@@ -402,41 +413,45 @@ class Correlation:
             OUTLINES,
             pair_marks.outlines(
                 *self._regions(fitted, canvas),
-                self.ndim(canvas),
+                self.depth(canvas),
                 "Predicted error at landmarks (95 %)",
                 pair_marks.LOOKS[""][1],
             ),
         )
 
+    def _draw_targets(self) -> None:
+        """Show the targets of the site in the second canvas; the main one has them anyway."""
+        assert self._pair is not None
+        view = View(site=self.workspace.view.site, frame=self._pair.frame("second"))
+        marks = [
+            replace(one, position=one.position[-2:])
+            for one in target_marks(self.workspace.store.session, view)
+        ]
+        overlays = self._overlays["second"]
+        overlays.put(TARGETS, target_points(marks, 2) if marks else None)
+        overlays.put(TARGET_ERRORS, error_ellipses(marks, 2) if marks else None)
+
     def _draw_beads(self, canvas: Canvas) -> None:
         dataset, overlays = self.dataset(canvas), self._overlays[canvas]
         beads = self._beads.get(dataset.id) if dataset else None
-        ndim = self.ndim(canvas)
+        ndim, depth = self.ndim(canvas), self.depth(canvas)
         if beads is None or dataset is None or beads.positions.shape[1] != ndim:
             overlays.put(BEADS, None)
             overlays.put(REJECTED, None)
             return
         zero = self.zero(canvas)
         overlays.put(
-            BEADS, pair_marks.bead_points(beads.positions - zero, ndim, f"Beads in {dataset.name}")
+            BEADS,
+            pair_marks.bead_points(
+                (beads.positions - zero)[:, -depth:], depth, f"Beads in {dataset.name}"
+            ),
         )
         places = np.array([one.position for one in beads.rejected]).reshape(-1, ndim) - zero
         reasons = [one.reason for one in beads.rejected]
         described = pair_marks.rejected_points(
-            places, reasons, ndim, f"Not taken as beads in {dataset.name}"
+            places[:, -depth:], reasons, depth, f"Not taken as beads in {dataset.name}"
         )
         overlays.put(REJECTED, described if self.rejected else None)
-
-    def _deepen(self, margin: float) -> None:
-        """Let marks be seen from every slice; images are not projected by it."""
-        for canvas in CANVASES:
-            viewer = self.model(canvas)
-            if viewer is None:
-                continue
-            for name in ("margin_left", "margin_right"):
-                held = list(getattr(viewer.dims, name))
-                held[-3:-2] = [margin] * len(held[-3:-2])
-                setattr(viewer.dims, name, tuple(held))
 
     def _look_at_main(self) -> None:
         viewer = self._viewer()

@@ -74,7 +74,7 @@ class Picker:
         # Another tool of napari is at work on its layer.
         return active is None or str(getattr(active, "mode", "pan_zoom")) == "pan_zoom"
 
-    def _on_move(self, viewer: Any, event: Any) -> None:
+    def _on_move(self, _viewer: Any, event: Any) -> None:
         if self._ready:
             self._correlation.point(self._canvas, self._frame_place(event.position))
 

@@ -222,15 +222,16 @@ def _target_mark(target: Target, found: Place, view: View) -> Mark:
 
 
 def landmark_marks(session: Session, view: View) -> list[Mark]:
-    """Give the landmarks of links between images that are drawn."""
+    """Give the landmarks of links between images that are drawn.
+
+    None while one link is being worked on, whose own are numbered.
+    """
+    if view.link:
+        return []
     images = shown_datasets(session, view.site)
     drawn = {one.frame for one in images if matrix(session, one, view) is not None}
     drawn.add(view.frame)
-    links = [
-        one
-        for one in session.links
-        if one.moving in drawn and one.fixed in drawn and one.id != view.link
-    ]
+    links = [one for one in session.links if one.moving in drawn and one.fixed in drawn]
     return [mark for link in links for mark in _landmarks(session, link, view)]
 
 

@@ -133,5 +133,5 @@ def table_of_links(session: Session, view: View, target: Target | None) -> tuple
     ours = {
         link.id for link in session.links if link.moving not in other and link.fixed not in other
     }
-    rows = [row for row in link_rows(session, target) if row.id in ours]
+    rows = [row for row in link_rows(session, target, patient=False) if row.id in ours]
     return tuple(sorted(rows, key=lambda row: row.kind == "stage"))

@@ -1,0 +1,380 @@
+"""The dock "Correlate": landmarks picked in two canvases, and what they are worth."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDockWidget,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_clxem.errors import ClxemError
+from napari_clxem.plugin import keys
+from napari_clxem.plugin.controllers import redo, undo, workspace_for
+from napari_clxem.plugin.controllers.automatic import Automatic
+from napari_clxem.plugin.controllers.correlation import Correlation
+from napari_clxem.plugin.controllers.guidance import (
+    model_name,
+    models,
+    outlier_sentence,
+    said,
+)
+from napari_clxem.plugin.controllers.picking import Picker
+from napari_clxem.plugin.controllers.rows import find_target, link_tip, table_of_links
+from napari_clxem.plugin.controllers.snapping import Snapper
+from napari_clxem.plugin.widgets.landmarks import LandmarkTable
+from napari_clxem.plugin.widgets.link_tree import Branch, LinkTree
+from napari_clxem.plugin.widgets.second import SecondCanvas
+from napari_clxem.session.landmarks import read_landmarks, write_landmarks
+from napari_clxem.session.pairs import default_prior, is_oblique
+from napari_clxem.session.summary import nanometres
+
+NARROW = 320
+SOON = 20  # ms
+CSV = "Landmarks (*.csv)"
+HEIGHTS = (
+    ("brightest", "z of the strongest signal under the click"),
+    ("slice", "z of the slice shown"),
+)
+
+
+class CorrelateWidget(QScrollArea):
+    """Two frames side by side: pick, match, fit and trust.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer; kept by weak reference.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = ref(viewer)
+        self._workspace = workspace_for(viewer)
+        self.correlation = Correlation(self._workspace, viewer)
+        self._snapper = Snapper(self.correlation)
+        self._pickers = [
+            Picker(self.correlation, canvas, self._snapper) for canvas in ("main", "second")
+        ]
+        self.automatic = Automatic(self.correlation)
+        self._canvas: SecondCanvas | None = None
+        self._bind_keys()
+        self.setWidgetResizable(True)
+        self.setMinimumWidth(NARROW)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._make_parts()
+        self._arrange()
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.refresh)
+        self.correlation.changed.connect(self._refresh_soon)
+        self.automatic.progressed.connect(self._on_progress)
+        self.refresh()
+
+    @property
+    def viewer(self) -> Any:
+        """The viewer, or None once it is gone."""
+        return self._viewer()
+
+    @property
+    def canvas(self) -> SecondCanvas | None:
+        """The second canvas; None before a link was chosen."""
+        return self._canvas
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802
+        """Give the mouse and the second canvas back."""
+        self._soon.stop()
+        self.automatic.cancel()
+        self.correlation.changed.disconnect(self._refresh_soon)
+        for picker in self._pickers:
+            picker.release()
+        self.correlation.release()
+        if self._canvas is not None:
+            self._canvas.release()
+            self._canvas = None
+        super().closeEvent(event)
+
+    # -- parts
+
+    def _make_parts(self) -> None:
+        self._links = LinkTree()
+        self._links.chosen.connect(self.choose)
+        self._large, self._small, self._next = QLabel(), QLabel(), QLabel()
+        self._fre, self._warning = QLabel(), QLabel()
+        self._large.setStyleSheet("font-size: 22px; font-weight: bold;")
+        self._next.setStyleSheet("font-weight: bold;")
+        for label in (self._large, self._small, self._next, self._fre, self._warning):
+            label.setWordWrap(True)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._table = LandmarkTable()
+        self._table.chosen.connect(self.correlation.select)
+        self._table.visited.connect(self.correlation.centre)
+        self._table.marks.used.connect(self.correlation.use)
+        self._pick = _button(keys.PICK, self._on_pick, checkable=True)
+        self._undo = _button(keys.UNDO, lambda: undo(self.viewer))
+        self._redo = _button(keys.REDO, lambda: redo(self.viewer))
+        self._exclude = _button(keys.EXCLUDE, self._on_exclude)
+        self._delete = _button(keys.DELETE, self._on_delete)
+        self._jump = _button(keys.JUMP, lambda: self.correlation.centre(self.correlation.chosen))
+        self._detect = _button(keys.DETECT, lambda: self.automatic.start(match=False))
+        self._match = _button(keys.MATCH, lambda: self.automatic.start(match=True))
+        self._cancel = _button(keys.CANCEL, self.automatic.cancel)
+        self._read = _button(keys.READ_LANDMARKS, self._on_read)
+        self._write = _button(keys.WRITE_LANDMARKS, self._on_write)
+        self._progress = QProgressBar()
+        self._progress.setRange(0, 0)
+        self._snap = QCheckBox("Snap to bead")
+        self._snap.setToolTip("Move a pick onto the bead beside it, with the bead's own error")
+        self._snap.toggled.connect(self._on_snap)
+        self._rejected = QCheckBox("Show rejected")
+        self._rejected.setToolTip("Show what was not taken as a bead, with the reason")
+        self._rejected.toggled.connect(self._on_rejected)
+        self._height = QComboBox()
+        for name, text in HEIGHTS:
+            self._height.addItem(text, name)
+        self._height.setToolTip("Where a click in a stack lies along z")
+        self._height.activated.connect(self._on_height)
+        self._model = QComboBox()
+        self._model.setToolTip("What the fit may do; the choice is kept with the link")
+        self._model.activated.connect(self._on_model)
+        self._robust = QCheckBox("Leave outliers out")
+        self._robust.setToolTip("Robust fit: landmarks that disagree with the others do not count")
+        self._robust.clicked.connect(lambda on: self.correlation.set_model(robust=bool(on)))
+        for box in (self._height, self._model):
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            box.setMinimumContentsLength(10)
+
+    def _arrange(self) -> None:
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        self._work = QWidget()
+        work = QVBoxLayout(self._work)
+        work.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._links)
+        column.addWidget(self._large)
+        column.addWidget(self._small)
+        column.addWidget(self._next)
+        column.addWidget(self._work)
+        column.addStretch(1)
+        grid = QGridLayout()
+        grid.addWidget(self._pick, 0, 0, 1, 2)
+        grid.addWidget(self._undo, 0, 2)
+        grid.addWidget(self._redo, 0, 3)
+        grid.addWidget(self._height, 1, 0, 1, 2)
+        grid.addWidget(self._snap, 1, 2, 1, 2)
+        work.addLayout(grid)
+        work.addWidget(self._table)
+        work.addLayout(_row(self._jump, self._exclude, self._delete))
+        work.addWidget(self._fre)
+        work.addWidget(self._warning)
+        work.addLayout(_row(self._model, self._robust))
+        work.addLayout(_row(self._detect, self._match, self._rejected))
+        work.addLayout(_row(self._progress, self._cancel))
+        work.addLayout(_row(self._read, self._write))
+        self.setWidget(inside)
+
+    def _bind_keys(self) -> None:
+        """Undo and redo also where the second canvas has the focus."""
+        model = self.correlation.second.model
+        model.bind_key(keys.UNDO.key, lambda _: undo(self.viewer), overwrite=True)
+        model.bind_key(keys.REDO.key, lambda _: redo(self.viewer), overwrite=True)
+
+    # -- what the user does
+
+    def choose(self, moving: str, fixed: str, wait: bool = False) -> None:
+        """Work on the link between two frames, in both canvases."""
+        self._open_canvas()
+        try:
+            self.correlation.choose(moving, fixed, wait=wait)
+        except ClxemError as error:
+            show_error(str(error))
+
+    def _open_canvas(self) -> None:
+        """Put the second canvas between the main one and this dock."""
+        viewer = self.viewer
+        if self._canvas is not None or viewer is None:
+            return
+        self._canvas = SecondCanvas(self.correlation.second)
+        beside = viewer.window.add_dock_widget(self._canvas, name="Second canvas", area="right")
+        ours: Any = self
+        while ours is not None and not isinstance(ours, QDockWidget):
+            ours = ours.parentWidget()
+        window = beside.parentWidget()
+        if ours is not None and isinstance(window, QMainWindow):
+            _arrange_docks(window, beside, ours)
+
+    def _on_pick(self, on: bool) -> None:
+        self.correlation.picking = on
+        self.correlation.refresh()
+
+    def _on_snap(self, on: bool) -> None:
+        self._snapper.on = on
+
+    def _on_rejected(self, on: bool) -> None:
+        self.correlation.rejected = on
+        self.correlation.refresh()
+
+    def _on_height(self) -> None:
+        for picker in self._pickers:
+            picker.height = self._height.currentData()
+
+    def _on_model(self) -> None:
+        pair = self.correlation.pair
+        if pair is None:
+            return
+        name = self._model.currentData()
+        if name == "calibrated":
+            oblique = is_oblique(self._workspace.store.session, pair.link.fixed)
+            prior = pair.link.prior or default_prior(oblique)
+            self.correlation.set_model(model="affine", prior=prior)
+        else:
+            self.correlation.set_model(model=name, prior=None)
+
+    def _on_exclude(self) -> None:
+        chosen = self.correlation.chosen
+        rows = [row for row in self.correlation.rows() if row.id == chosen]
+        if rows:
+            self.correlation.use(chosen, not rows[0].use)
+
+    def _on_delete(self) -> None:
+        if self.correlation.chosen:
+            self.correlation.remove(self.correlation.chosen)
+
+    def _on_read(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, keys.READ_LANDMARKS.tip, "", CSV)
+        if not path:
+            return
+        try:
+            self.correlation.put_landmarks(read_landmarks(path), "Read landmarks")
+        except ClxemError as error:
+            show_error(str(error))
+
+    def _on_write(self) -> None:
+        pair = self.correlation.pair
+        path, _ = QFileDialog.getSaveFileName(self, keys.WRITE_LANDMARKS.tip, "", CSV)
+        if not path or pair is None:
+            return
+        try:
+            write_landmarks(pair.link.landmarks, path, f"{pair.link.moving} to {pair.link.fixed}")
+        except ClxemError as error:
+            show_error(str(error))
+        else:
+            show_info(f"{len(pair.link.landmarks)} landmarks written to {path}.")
+
+    def _on_progress(self, text: str) -> None:
+        self._progress.setFormat(text)
+        self._progress.setToolTip(text)
+        self._refresh_soon()
+
+    # -- what is shown
+
+    def _refresh_soon(self) -> None:
+        self._soon.start(SOON)
+
+    def refresh(self) -> None:
+        """Show the session and the link as they are now."""
+        correlation, workspace = self.correlation, self._workspace
+        session, view, pair = workspace.store.session, workspace.view, correlation.pair
+        target = find_target(session, view, workspace.target)
+        rows = table_of_links(session, view, target)
+        branches = [
+            Branch(link.moving, link.fixed, nanometres(row.lateral), link_tip(row))
+            for row in rows
+            for link in session.links
+            if link.id == row.id and link.kind in ("landmarks", "content")
+        ]
+        frames = sorted({one.frame for one in session.datasets if one.site in (None, view.site)})
+        current = (pair.link.moving, pair.link.fixed) if pair else None
+        self._links.show_links(branches, frames, current)
+        self._links.setVisible(bool(session.datasets))
+        words = said(session, pair, target, correlation.picking, correlation.engaged)
+        marks = correlation.rows()
+        for label, text in (
+            (self._large, words.large),
+            (self._small, words.small),
+            (self._next, words.next),
+            (self._fre, words.fre),
+            (self._warning, "\n".join(filter(None, (outlier_sentence(marks), *words.warnings)))),
+        ):
+            label.setText(text)
+            label.setVisible(bool(text))
+        self._work.setVisible(pair is not None)
+        self._table.show_rows(marks, correlation.chosen)
+        self._show_buttons()
+        self._show_model()
+
+    def _show_buttons(self) -> None:
+        correlation, store = self.correlation, self._workspace.store
+        busy, chosen = self.automatic.busy, bool(correlation.chosen)
+        self._undo.setEnabled(store.can_undo)
+        self._undo.setToolTip(f"{keys.UNDO.tooltip}: {store.undo_label}")
+        self._redo.setEnabled(store.can_redo)
+        self._redo.setToolTip(f"{keys.REDO.tooltip}: {store.redo_label}")
+        self._pick.setChecked(correlation.picking)
+        for button in (self._exclude, self._delete, self._jump):
+            button.setEnabled(chosen)
+        for button in (self._detect, self._match):
+            button.setEnabled(not busy)
+        for part in (self._progress, self._cancel):
+            part.setVisible(busy)
+
+    def _show_model(self) -> None:
+        pair = self.correlation.pair
+        if pair is None:
+            return
+        possible = models(pair.link, self._workspace.store.session)
+        names = [self._model.itemData(i) for i in range(self._model.count())]
+        if names != [name for name, _ in possible]:
+            self._model.clear()
+            for name, reason in possible:
+                self._model.addItem(name, name)
+                self._model.setItemData(
+                    self._model.count() - 1, reason, Qt.ItemDataRole.ToolTipRole
+                )
+        self._model.setCurrentIndex(max(0, self._model.findData(model_name(pair.link))))
+        self._robust.setChecked(pair.link.robust)
+
+
+def _button(verb: keys.Verb, slot: Any, checkable: bool = False) -> QPushButton:
+    button = QPushButton(verb.text)
+    button.setToolTip(verb.tooltip)
+    button.setCheckable(checkable)
+    button.clicked.connect(slot if checkable else lambda: slot())
+    return button
+
+
+def _row(*parts: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    for part in parts:
+        row.addWidget(part)
+    return row
+
+
+def _arrange_docks(window: QMainWindow, canvas: QDockWidget, ours: QDockWidget) -> None:
+    """Put the canvas left of our dock, and other docks of that side behind ours."""
+    window.splitDockWidget(canvas, ours, Qt.Orientation.Horizontal)
+    right = Qt.DockWidgetArea.RightDockWidgetArea
+    for dock in window.findChildren(QDockWidget):
+        if dock in (canvas, ours) or dock.isFloating() or not dock.isVisibleTo(window):
+            continue
+        if window.dockWidgetArea(dock) == right:
+            window.tabifyDockWidget(ours, dock)
+    ours.raise_()
