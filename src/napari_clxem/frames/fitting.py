@@ -78,12 +78,15 @@ def fit(
             )
         else:
             inliers = agreeing(kind, landmarks)
-    best, *rivals = solutions(kind, landmarks.only(inliers))
+    used = landmarks.only(inliers) if robust else landmarks
+    best, *rivals = solutions(kind, used, spread=not robust)
     if rivals:
         notes.append(
             "The landmarks are nearly coplanar: the mirror solution fits as well; check the side "
             "by a landmark off their plane."
         )
+    if kind.d_in == 3 and kind.name != "translation" and span(used.moving) < 3:
+        notes.append("The landmarks lie on one plane: nothing off it was tested.")
     said = tuple(notes)
     others = tuple(_finish(kind, landmarks, inliers, rival, said) for rival in rivals)
     return _finish(kind, landmarks, inliers, best, said, others)
@@ -97,8 +100,6 @@ def _finish(
     notes: tuple[str, ...],
     alternatives: tuple[Fit, ...] = (),
 ) -> Fit:
-    if model.d_in == 3 and span(landmarks.moving[inliers]) < 3 and model.name != "translation":
-        notes = (*notes, "The landmarks lie on one plane: nothing off it was tested.")
     return Fit(
         solution.matrix,
         solution.centre,

@@ -323,13 +323,9 @@ def _projections(spread: Floats, cross: Floats) -> list[Floats]:
     found = [along @ plane.T + sign * np.outer(missing, normal) for sign in (1.0, -1.0)]
     if values[0] > _FLAT**2 * values[2]:
         found.append(np.linalg.solve(spread, cross.T).T)
-    return [_scaled_orthographic(linear) for linear in found]
-
-
-def _scaled_orthographic(linear: Floats) -> Floats:
-    """Give the nearest matrix with orthogonal rows of one length."""
-    left, values, right = np.linalg.svd(linear, full_matrices=False)
-    return np.asarray(values.mean() * left @ right)
+    # the nearest matrices with orthogonal rows of one length
+    left, sizes, right = np.linalg.svd(np.array(found), full_matrices=False)
+    return list(sizes.mean(axis=1)[:, np.newaxis, np.newaxis] * (left @ right))
 
 
 def _turns(ndim: int) -> Floats:

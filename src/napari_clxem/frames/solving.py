@@ -15,6 +15,7 @@ from napari_clxem.errors import DegenerateError
 from napari_clxem.frames.affine import Affine, Floats
 from napari_clxem.frames.landmarks import Landmarks
 from napari_clxem.frames.models import Model, State, require_spread, starts
+from napari_clxem.frames.orthographic import descended
 from napari_clxem.frames.uncertainty import region_threshold
 
 _STEPS = 50
@@ -31,21 +32,18 @@ class Solution:
     dof: int
 
 
-def solutions(model: Model, landmarks: Landmarks) -> list[Solution]:
-    """Fit through all given landmarks; more than one solution where they cannot be told apart."""
-    require_spread(model, landmarks.moving, landmarks.fixed)
+def solutions(model: Model, landmarks: Landmarks, spread: bool = False) -> list[Solution]:
+    """Fit through all given landmarks; more than one solution where they cannot be told apart.
+
+    `spread` says that their spread was checked already.
+    """
+    if not spread:
+        require_spread(model, landmarks.moving, landmarks.fixed)
     weights = _scalar_weights(landmarks)
     centre = weights @ landmarks.moving / weights.sum()
     middle = weights @ landmarks.fixed / weights.sum()
     guesses = starts(model, landmarks.moving - centre, landmarks.fixed - middle, weights)
-    found, failed = [], None
-    for guess in guesses:
-        try:
-            found.append(_refine(model, landmarks, centre, guess, middle))
-        except DegenerateError as error:  # a far start may run into a corner; another does not
-            failed = error
-    if failed is not None and not found:
-        raise failed
+    found = _minima(model, landmarks, centre, guesses, middle)
     found.sort(key=lambda solution: solution.cost)
     best = found[0]
     rivals: list[Solution] = []
@@ -56,10 +54,32 @@ def solutions(model: Model, landmarks: Landmarks) -> list[Solution]:
     return [best, *rivals]
 
 
+def _minima(
+    model: Model, landmarks: Landmarks, centre: Floats, guesses: list[Floats], middle: Floats
+) -> list[Solution]:
+    """Go from each first guess to its minimum."""
+    if model.name == "projection":
+        quick = descended(landmarks, centre, guesses, middle)
+        if quick is not None and quick[0].all():
+            return [
+                _solution(model, landmarks, centre, *parts)
+                for parts in zip(*quick[1:], strict=True)
+            ]
+    found, failed = [], None
+    for guess in guesses:
+        try:
+            found.append(_refine(model, landmarks, centre, guess, middle))
+        except DegenerateError as error:  # a far start may run into a corner; another does not
+            failed = error
+    if failed is not None and not found:
+        raise failed
+    return found
+
+
 def _differ(one: Solution, other: Solution) -> bool:
     """Tell a solution of its own from one that two starts have reached."""
-    linear, again = Affine(one.matrix).linear, Affine(other.matrix).linear
-    return bool(np.linalg.norm(linear - again) > 1e-3 * np.linalg.norm(linear))
+    linear, again = one.matrix[:, :-1], other.matrix[:, :-1]
+    return bool(((linear - again) ** 2).sum() > 1e-6 * (linear**2).sum())
 
 
 def _scalar_weights(landmarks: Landmarks) -> Floats:
@@ -151,12 +171,25 @@ def _refine(
         if settled:
             break
     normal, _, changes = _normal(model, landmarks, arms, best)
-    dof = rows * len(arms) - model.parameters
     covariance = _entry_covariance(_solve(normal, np.eye(len(normal)), model), changes, rows)
+    return _solution(model, landmarks, centre, best.linear, best.middle, best.cost, covariance)
+
+
+def _solution(
+    model: Model,
+    landmarks: Landmarks,
+    centre: Floats,
+    linear: Floats,
+    middle: Floats,
+    cost: float,
+    covariance: Floats,
+) -> Solution:
+    """Complete what a search has found: without given errors the residuals scale its covariance."""
+    dof = landmarks.fixed.size - model.parameters
     if landmarks.fixed_covariance is None:
-        covariance = covariance * (best.cost / dof if dof > 0 else np.nan)
-    matrix = Affine.from_parts(best.linear, best.middle - best.linear @ centre).matrix
-    return Solution(matrix, centre, covariance, best.cost, dof)
+        covariance = covariance * (cost / dof if dof > 0 else np.nan)
+    matrix = Affine.from_parts(linear, middle - linear @ centre).matrix
+    return Solution(matrix, centre, covariance, float(cost), dof)
 
 
 def _solve(normal: Floats, right: Floats, model: Model) -> Floats:
