@@ -44,6 +44,16 @@ CANCEL = Verb("Cancel", "Give up what is being done; what was found stays")
 READ_LANDMARKS = Verb("Read CSV…", "Replace the landmarks by those of a CSV file")
 WRITE_LANDMARKS = Verb("Write CSV…", "Write the landmarks to a CSV file")
 
+OPEN_FOLDER = Verb("Open folder…", "Look through a folder and propose its grid")
+SAVE_AS = Verb("Save as…", "Write the session to another file and go on there")
+LINK_ALL = Verb("Link automatically", "Tie the images together by their beads and content")
+RELINK = Verb("Relink files…", "Look below a folder for files that moved, whatever their names")
+PACK = Verb("Pack for travel…", "Write a package of a few MB that opens without the images")
+MERGE = Verb("Merge a copy…", "Bring in what was done in another copy, or a travel package")
+REVERT = Verb("Back to the saved file", "Go back to what the file holds; this can be undone, too")
+ADD_SITE = Verb("Add site", "Add a cell or square to the grid")
+SHOW = Verb("Show", "Show what is chosen: its images are opened")
+
 TABLE = (
     OPEN,
     SAVE,
@@ -58,4 +68,13 @@ TABLE = (
     CANCEL,
     READ_LANDMARKS,
     WRITE_LANDMARKS,
+    OPEN_FOLDER,
+    SAVE_AS,
+    LINK_ALL,
+    RELINK,
+    PACK,
+    MERGE,
+    REVERT,
+    ADD_SITE,
+    SHOW,
 )

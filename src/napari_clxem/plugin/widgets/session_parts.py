@@ -1,0 +1,170 @@
+"""Small parts that the Session dock is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_clxem.plugin import keys
+
+# More sentences than this are counted, not shown.
+MOST_SENTENCES = 12
+
+
+def said(text: str = "") -> QLabel:
+    """Make a label that wraps, and whose text can be taken along."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return label
+
+
+def verb_button(verb: keys.Verb, slot: Callable[[], Any]) -> QPushButton:
+    """Make the button of a verb."""
+    button = QPushButton(verb.text)
+    button.setToolTip(verb.tooltip)
+    button.clicked.connect(lambda _checked=False: slot())
+    return button
+
+
+def narrow(box: QComboBox) -> QComboBox:
+    """Let a combo box be narrower than its longest choice."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(6)
+    return box
+
+
+def listed(sentences: Sequence[str]) -> str:
+    """Write sentences as a list; the last ones are counted where there are many."""
+    shown = [f"• {one}" for one in sentences[:MOST_SENTENCES]]
+    if len(sentences) > MOST_SENTENCES:
+        shown.append(f"… and {len(sentences) - MOST_SENTENCES} more")
+    return "\n".join(shown)
+
+
+class Fold(QWidget):
+    """A part of the dock that can be folded away under its heading.
+
+    Parameters
+    ----------
+    heading : str
+        Shown always.
+    open_ : bool
+        Whether it is unfolded at first.
+    """
+
+    def __init__(self, heading: str, open_: bool = False) -> None:
+        super().__init__()
+        self._heading = QToolButton()
+        self._heading.setText(heading)
+        self._heading.setCheckable(True)
+        self._heading.setChecked(open_)
+        self._heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self._heading.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._heading.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._heading.setStyleSheet("QToolButton { text-align: left; font-weight: bold; }")
+        self._heading.toggled.connect(self._on_toggled)
+        self._text = heading
+        self.inside = QWidget()
+        self.column = QVBoxLayout(self.inside)
+        self.column.setContentsMargins(8, 0, 0, 4)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self._heading)
+        layout.addWidget(self.inside)
+        self._on_toggled(open_)
+
+    def set_heading(self, heading: str) -> None:
+        """Change the heading."""
+        self._text = heading
+        self._on_toggled(self._heading.isChecked())
+
+    def unfold(self, open_: bool = True) -> None:
+        """Unfold it, or fold it away."""
+        self._heading.setChecked(open_)
+
+    def _on_toggled(self, open_: bool) -> None:
+        self.inside.setVisible(open_)
+        self._heading.setText(f"{'▾' if open_ else '▸'} {self._text}")
+
+
+class ProgressRow(QWidget):
+    """What is being done, how far it is, and a button to give it up; hidden while idle.
+
+    Parameters
+    ----------
+    cancel : callable
+        Called when the user gives it up.
+    """
+
+    def __init__(self, cancel: Callable[[], None]) -> None:
+        super().__init__()
+        self._text = said()
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(True)
+        self._bar.setRange(0, 100)
+        self._cancel = QPushButton("Cancel")
+        self._cancel.setToolTip("Give this up; what was there before stays as it is")
+        self._cancel.clicked.connect(lambda _checked=False: cancel())
+        row = QHBoxLayout()
+        row.addWidget(self._bar, 1)
+        row.addWidget(self._cancel)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._text)
+        column.addLayout(row)
+        self.hide()
+
+    def show_progress(self, share: float, text: str) -> None:
+        """Show how far it is."""
+        self._text.setText(text)
+        self._bar.setValue(round(100 * share))
+        self.show()
+
+
+class Banner(QWidget):
+    """Sentences that the user should see, with buttons for what to do about them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("clxem-banner")
+        self._text = said()
+        self._row = QHBoxLayout()
+        self._buttons: list[QPushButton] = []
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 4, 6, 4)
+        column.addWidget(self._text)
+        column.addLayout(self._row)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setStyleSheet("#clxem-banner { border: 1px solid palette(mid); border-radius: 4px; }")
+        self.hide()
+
+    def say(self, text: str, *actions: tuple[str, str, Callable[[], None]]) -> None:
+        """Show a text; buttons by text, tooltip and what they do. An empty text hides it."""
+        self._text.setText(text)
+        for button in self._buttons:
+            self._row.removeWidget(button)
+            button.hide()
+            button.deleteLater()
+        self._buttons = []
+        for title, tip, action in actions:
+            button = verb_button(keys.Verb(title, tip), action)
+            self._row.addWidget(button)
+            self._buttons.append(button)
+        self.setVisible(bool(text))
