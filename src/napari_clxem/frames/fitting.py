@@ -65,7 +65,7 @@ def fit(
             "A calibration prior has to be weighed against the landmarks; give moving_sigma or "
             "fixed_sigma in µm."
         )
-    require_spread(kind, landmarks.moving, landmarks.fixed)
+    spanned = require_spread(kind, landmarks.moving, landmarks.fixed)
     if kind.name == "tps":
         return warped(landmarks, robust)
     inliers = np.ones(len(landmarks.moving), bool)
@@ -85,7 +85,9 @@ def fit(
             "The landmarks are nearly coplanar: the mirror solution fits as well; check the side "
             "by a landmark off their plane."
         )
-    if kind.d_in == 3 and kind.name != "translation" and span(used.moving) < 3:
+    if robust:
+        spanned = span(used.moving)
+    if kind.d_in == 3 and kind.name != "translation" and spanned < 3:
         notes.append("The landmarks lie on one plane: nothing off it was tested.")
     said = tuple(notes)
     others = tuple(_finish(kind, landmarks, inliers, rival, said) for rival in rivals)

@@ -62,9 +62,9 @@ def checked(
         covariances(moving_sigma, points[0].shape, "moving_sigma"),
         covariances(fixed_sigma, points[1].shape, "fixed_sigma"),
     )
-    exact = [~np.einsum("nii->n", c).astype(bool) for c in given]
-    if (exact[0] & exact[1]).any():
-        row = int(np.flatnonzero(exact[0] & exact[1])[0])
+    exact = np.einsum("nii->n", given[0]) + np.einsum("nii->n", given[1]) == 0
+    if exact.any():
+        row = int(np.flatnonzero(exact)[0])
         raise PointsError(
             f"Landmark {row} has a localisation error of 0 on both sides; give one above 0, or "
             "neither sigma."
@@ -91,7 +91,9 @@ def covariances(sigma: Sigma, shape: tuple[int, ...], name: str) -> Floats:
     if array.ndim < 3:
         if (array < 0).any():
             raise PointsError(f"{name} is negative; a standard deviation is 0 or more.")
-        return np.asarray(np.broadcast_to(array, shape)[:, :, np.newaxis] ** 2 * np.eye(ndim))
+        found = np.zeros((count, ndim, ndim))
+        found.reshape(count, ndim * ndim)[:, :: ndim + 1] = array**2
+        return found
     symmetric = np.allclose(array, np.swapaxes(array, 1, 2), rtol=1e-6, atol=0)
     if not symmetric or (np.linalg.eigvalsh(array) < -1e-9 * np.abs(array).max()).any():
         raise PointsError(f"{name} holds a matrix that is no covariance; check its symmetry.")

@@ -238,8 +238,8 @@ def choose(name: str, d_in: int, d_out: int, prior: Calibration | None = None) -
     )
 
 
-def require_spread(model: Model, moving: Floats, fixed: Floats) -> None:
-    """Refuse landmarks that cannot determine the model.
+def require_spread(model: Model, moving: Floats, fixed: Floats) -> int:
+    """Refuse landmarks that cannot determine the model; count the axes the moving ones span.
 
     Raises
     ------
@@ -255,11 +255,10 @@ def require_spread(model: Model, moving: Floats, fixed: Floats) -> None:
             f"{count} landmark{'s' if count != 1 else ''} cannot determine a {model.name} map in "
             f"{model.d_in}D; pick {needed} more."
         )
-    for side, points, rank in (
-        ("moving", moving, model.rank),
-        ("fixed", fixed, model.fixed_rank),
+    spans = span(moving), span(fixed)
+    for side, spanned, rank in zip(
+        ("moving", "fixed"), spans, (model.rank, model.fixed_rank), strict=True
     ):
-        spanned = span(points)
         if spanned < rank:
             shape = ("coincide", "are collinear", "are coplanar")[spanned]
             raise DegenerateError(
@@ -267,6 +266,7 @@ def require_spread(model: Model, moving: Floats, fixed: Floats) -> None:
                 f"map; add one off that {('point', 'line', 'plane')[spanned]} or choose a "
                 "simpler model."
             )
+    return spans[0]
 
 
 def span(points: Floats) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_clxem.errors import DegenerateError
-from napari_clxem.frames.affine import Affine, Floats
+from napari_clxem.frames.affine import Floats
 from napari_clxem.frames.landmarks import Landmarks
 from napari_clxem.frames.models import Model, State, require_spread, starts
 from napari_clxem.frames.orthographic import descended
@@ -188,7 +188,10 @@ def _solution(
     dof = landmarks.fixed.size - model.parameters
     if landmarks.fixed_covariance is None:
         covariance = covariance * (cost / dof if dof > 0 else np.nan)
-    matrix = Affine.from_parts(linear, middle - linear @ centre).matrix
+    size = len(centre) + 1
+    matrix = np.eye(size)[: size if len(linear) == len(centre) else 2]
+    matrix[: len(linear), :-1] = linear
+    matrix[: len(linear), -1] = middle - linear @ centre
     return Solution(matrix, centre, covariance, float(cost), dof)
 
 

@@ -39,10 +39,11 @@ class UncertainAffine:
     dof: int | None = None
 
     def __post_init__(self) -> None:
-        matrix = Affine(self.matrix).matrix
+        affine = Affine(self.matrix)
+        matrix = affine.matrix
         centre = np.array(self.centre, dtype=float)
         covariance = np.array(self.covariance, dtype=float)
-        rows, columns = Affine(matrix).linear.shape
+        rows, columns = affine.linear.shape
         size = rows * (columns + 1)
         if centre.shape != (columns,) or covariance.shape != (size, size):
             raise PointsError(
