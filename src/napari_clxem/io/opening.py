@@ -9,7 +9,13 @@ from napari_clxem.errors import ReadError
 from napari_clxem.io.guard import reading
 from napari_clxem.io.image import OpenedImage, Orientation
 from napari_clxem.io.orienting import oriented
-from napari_clxem.io.readers import Reader, find_reader, named
+from napari_clxem.io.readers import (
+    FolderReader,
+    Reader,
+    find_folder_reader,
+    find_reader,
+    named,
+)
 from napari_clxem.io.stored import Stored
 
 HEAD = 1024
@@ -26,7 +32,8 @@ def open_image(
     Parameters
     ----------
     path : str or Path
-        An OME-TIFF, ImageJ, Thermo or plain TIFF, or an MRC file.
+        A file, or a folder that is an image (OME-Zarr, MAPS): the formats are listed in the
+        documentation.
     index : int
         Which image of the file.
     orientation : Orientation, optional
@@ -66,7 +73,7 @@ def open_images(
     Parameters
     ----------
     path : str or Path
-        The file.
+        The file or folder.
     orientation : Orientation, optional
         For all of them.
     """
@@ -74,7 +81,7 @@ def open_images(
 
 
 def can_open(path: str | Path) -> bool:
-    """Tell from the first bytes whether a reader of this package knows the format.
+    """Tell from the first bytes, or from what lies in a folder, whether a reader knows the format.
 
     True promises no success: the rest of the file may be damaged.
     """
@@ -86,23 +93,31 @@ def can_open(path: str | Path) -> bool:
 
 def _stored(path: Path) -> tuple[Stored, ...]:
     path = path.expanduser()
+    if path.is_dir():
+        with reading(path):
+            folder = find_folder_reader(path)
+            if folder is None:
+                raise ReadError(f"{path} is a folder that is no image; give a file in it.")
+        with reading(path, folder.KIND):
+            return folder.read(path)
     reader = _reader(path)
     if reader is None:
         raise ReadError(
             f"{path.name} is {named(_head(path)) or 'of an unknown or damaged format'}, not an "
-            "image that can be opened here; give a TIFF or MRC file."
+            "image that can be opened here; see the list of formats in the documentation."
         )
     with reading(path, reader.KIND):
         return reader.read(path)
 
 
-def _reader(path: Path) -> Reader | None:
+def _reader(path: Path) -> Reader | FolderReader | None:
+    if path.is_dir():
+        with reading(path):
+            return find_folder_reader(path)
     return find_reader(path, _head(path))
 
 
 def _head(path: Path) -> bytes:
-    if path.is_dir():
-        raise ReadError(f"{path} is a folder; give a file in it.")
     if path.exists() and not path.is_file():
         raise ReadError(f"{path} is a device or a pipe; give a file.")
     with reading(path), path.open("rb") as file:

@@ -11,6 +11,7 @@ from napari_clxem.io.stored import Stored
 # These know their files for certain; the last one also takes what only its name speaks for.
 _MODULES = ("tiff", "xradia", "leica", "digital_micrograph", "alba")
 _LAST = "mrc"
+_FOLDERS = ("ome_zarr",)
 
 # First bytes of what files turn out to be when their name says otherwise.
 _MAGIC = {
@@ -37,6 +38,29 @@ class Reader(Protocol):
     def read(self, path: Path) -> tuple[Stored, ...]:
         """Give the images of a file, at least one; may raise anything on a bad one."""
         ...
+
+
+class FolderReader(Protocol):
+    """What a module for folders offers."""
+
+    KIND: str
+
+    def sniff_folder(self, path: Path) -> bool:
+        """Tell by the files that lie in it whether a folder is of this format."""
+        ...
+
+    def read(self, path: Path) -> tuple[Stored, ...]:
+        """Give the images of a folder; see :class:`Reader`."""
+        ...
+
+
+def find_folder_reader(path: Path) -> FolderReader | None:
+    """Find the reader of a folder; None for any folder that is no image."""
+    for name in _FOLDERS:
+        reader = cast("FolderReader", import_module(f"{__name__}.{name}"))
+        if reader.sniff_folder(path):
+            return reader
+    return None
 
 
 def find_reader(path: Path, head: bytes) -> Reader | None:

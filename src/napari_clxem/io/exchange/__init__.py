@@ -1,0 +1,1 @@
+"""Points, targets, positions and transforms in the formats of other programs."""
