@@ -268,7 +268,7 @@ ELSEWHERE = {
     *("np_mass", "np_density_in_14.44_nm_cube", "np_density_in_50_nm_cube"),
     *("np_detectable_cube_edge", "z_one_sided_0.999", "z_two_sided_0.999"),
     *("rho_from_delta_mu_1_per_um_elam", "rho_from_delta_mu_1_per_um_chantler_f2"),
-    *("rho_from_delta_mu_1_per_um_xraylib", "rho_from_delta_mu_1_per_um_henke_periodictable"),
+    "rho_from_delta_mu_1_per_um_henke_periodictable",
     *("wedge70_ratio_r5_relax0.01", "wedge70_ratio_r15_relax0.01"),
     *("wedge70_ratio_r5_relax0.15", "wedge70_ratio_r15_relax0.15"),
     "mu_m_h2o_535_chantler_trap",

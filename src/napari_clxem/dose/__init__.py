@@ -23,6 +23,11 @@ if TYPE_CHECKING:
         Derivation,
         derive,
     )
+    from napari_clxem.dose.drawing import (
+        covered,
+        map_contours,
+        outlines,
+    )
     from napari_clxem.dose.exposures import (
         mosaic,
         tile_aims,
@@ -69,22 +74,64 @@ if TYPE_CHECKING:
         xray_dose,
         xray_fluence,
     )
+    from napari_clxem.dose.planning import (
+        Goal,
+        Plan,
+        Verdict,
+        plan,
+    )
+    from napari_clxem.dose.presets import (
+        PRESETS,
+        Preset,
+    )
     from napari_clxem.dose.raster import (
         Grid,
     )
+    from napari_clxem.dose.replay import (
+        Replay,
+    )
+    from napari_clxem.dose.review import (
+        Breakdown,
+        Conflict,
+        Duplicate,
+        Row,
+        TargetDose,
+        breakdown,
+        conflicts,
+        duplicates,
+        target_table,
+    )
     from napari_clxem.materials import Material, mass_attenuation
 
-_MODULES = {
-    "napari_clxem.dose.accumulation": ("DoseWarning", "History", "cumulative", "cumulative_map"),
-    "napari_clxem.dose.consistency": ("Relation", "Report", "check"),
-    "napari_clxem.dose.derivation": ("Derivation", "derive"),
-    "napari_clxem.dose.exposures": ("mosaic", "tile_aims"),
+_MODULES: dict[str, tuple[str, ...]] = {
+    "napari_clxem.dose.accumulation": (
+        "DoseWarning",
+        "History",
+        "cumulative",
+        "cumulative_map",
+    ),
+    "napari_clxem.dose.consistency": (
+        "Relation",
+        "Report",
+        "check",
+    ),
+    "napari_clxem.dose.derivation": (
+        "Derivation",
+        "derive",
+    ),
+    "napari_clxem.dose.exposures": (
+        "mosaic",
+        "tile_aims",
+    ),
     "napari_clxem.dose.fluence": (
         "electrons_from_rate",
         "photons_from_counts",
         "photons_from_flux",
     ),
-    "napari_clxem.dose.footprint": ("Contour", "contours"),
+    "napari_clxem.dose.footprint": (
+        "Contour",
+        "contours",
+    ),
     "napari_clxem.dose.intervals": ("Interval",),
     "napari_clxem.dose.layers": (
         "damage_layer",
@@ -116,31 +163,72 @@ _MODULES = {
         "xray_dose",
         "xray_fluence",
     ),
+    "napari_clxem.dose.planning": (
+        "Goal",
+        "Plan",
+        "Verdict",
+        "plan",
+    ),
+    "napari_clxem.dose.drawing": (
+        "covered",
+        "map_contours",
+        "outlines",
+    ),
+    "napari_clxem.dose.presets": (
+        "PRESETS",
+        "Preset",
+    ),
     "napari_clxem.dose.raster": ("Grid",),
+    "napari_clxem.dose.replay": ("Replay",),
+    "napari_clxem.dose.review": (
+        "Breakdown",
+        "Conflict",
+        "Duplicate",
+        "Row",
+        "TargetDose",
+        "breakdown",
+        "conflicts",
+        "duplicates",
+        "target_table",
+    ),
     "napari_clxem.materials": ("Material", "mass_attenuation"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "PRESETS",
+    "Breakdown",
     "Budget",
+    "Conflict",
     "Contour",
     "Derivation",
     "DoseWarning",
+    "Duplicate",
     "Estimate",
     "Exposure",
+    "Goal",
     "Grid",
     "History",
     "Interval",
     "Material",
+    "Plan",
+    "Preset",
     "Relation",
+    "Replay",
     "Report",
+    "Row",
+    "TargetDose",
+    "Verdict",
     "amplitude_left",
+    "breakdown",
     "budget",
     "check",
+    "conflicts",
     "contours",
     "contrast_of",
     "conversion_factor",
     "conversion_source",
+    "covered",
     "critical_exposure",
     "cumulative",
     "cumulative_map",
@@ -148,20 +236,25 @@ __all__ = [
     "depth_mean",
     "derive",
     "dose_for_amplitude",
+    "duplicates",
     "electron_dose",
     "electron_equivalent",
     "electron_range",
     "electrons_from_rate",
+    "map_contours",
     "mass_attenuation",
     "mosaic",
+    "outlines",
     "photons_from_counts",
     "photons_from_flux",
+    "plan",
     "required_dose",
     "required_fluence",
     "scanned_fluence",
     "stopping_power",
     "supported_resolution",
     "surface_dose",
+    "target_table",
     "tile_aims",
     "tilted_mean",
     "usable_thickness",

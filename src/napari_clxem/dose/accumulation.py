@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_clxem.dose.exposure import Exposure
+from napari_clxem.dose.exposures import common_doses
 from napari_clxem.dose.footprint import relative_dose
 from napari_clxem.dose.order import in_time_order
 from napari_clxem.dose.packing import Shapes, add_all, pack, planes
 from napari_clxem.dose.placement import group
 from napari_clxem.dose.raster import Grid
-from napari_clxem.errors import ClxemError
 from napari_clxem.frames import FrameGraph
 from napari_clxem.frames.affine import Floats, as_points
 from napari_clxem.materials import Material
@@ -75,7 +75,7 @@ class History:
         material: str | Material | None = None,
     ) -> None:
         self.exposures, self.undated = in_time_order(exposures)
-        self.doses, self.material, unknown = _doses(self.exposures, material)
+        self.doses, self.material, unknown = common_doses(self.exposures, material)
         self.groups, self.frame, lost = group(self.exposures, graph, frame)
         self.unreached = tuple(self.exposures[i] for i in lost)
         self.unknown = tuple(self.exposures[i] for i in unknown)
@@ -263,8 +263,15 @@ class History:
         shift : (3,) array, optional
             (z, y along, x across its tilt axis), µm.
         """
-        one = self.exposures[index]
-        part = self._group_of[index]
+        return relative_dose(self.exposures[index], self._own(index, array, z, shift))
+
+    def images_at(self, index: int, array: Floats, z: float = 0.0) -> int:
+        """Count the images of one exposure that hit a point (1, d); see :meth:`relative`."""
+        return int(self.exposures[index].hits_at(self._own(index, array, z))[0])
+
+    def _own(self, index: int, array: Floats, z: float, shift: Floats | None = None) -> Floats:
+        """Points in an exposure's own frame; see :meth:`relative`."""
+        one, part = self.exposures[index], self._group_of[index]
         places = array
         if not part.same:
             places = self._upright(array, z) @ part.placement.T
@@ -275,7 +282,7 @@ class History:
             down = along * np.cos(turn) + across * np.sin(turn)
             right = across * np.cos(turn) - along * np.sin(turn)
             places = places - np.array([height, down, right])[3 - places.shape[1] :]
-        return relative_dose(one, places)
+        return places
 
     def _upright(self, array: Floats, z: float) -> Floats:
         """Points as (z, y, x, 1), (n, 4)."""
@@ -374,24 +381,3 @@ def _warn(history: History) -> None:
             warnings.warn(
                 f"The sum leaves exposures out: {what} {listed}{more}.", DoseWarning, stacklevel=3
             )
-
-
-def _doses(
-    exposures: Sequence[Exposure], material: str | Material | None
-) -> tuple[Floats, str, list[int]]:
-    """Dose of one image of each exposure in one material, and which are unknown."""
-    stated = {one.material for one in exposures if one.counts}
-    if material is None and len(stated) > 1:
-        raise ClxemError(
-            f"Doses are stated for {', '.join(sorted(stated))}; say for which material to add "
-            "them up."
-        )
-    name = material if material is not None else next(iter(stated), "cell")
-    doses, unknown = np.zeros(len(exposures)), []
-    for index, one in enumerate(exposures):
-        dose = one.image_dose(name)
-        if dose is None:
-            unknown.append(index)
-        else:
-            doses[index] = dose
-    return doses, getattr(name, "name", str(name)), unknown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from napari_clxem.dose.exposure import SCANNED, XRAYS, Exposure
 from napari_clxem.dose.quantities import amount, degrees, not_negative, positive
 from napari_clxem.errors import ClxemError
-from napari_clxem.frames.affine import as_points
+from napari_clxem.frames.affine import Floats, as_points
 from napari_clxem.materials import Material
 
 _KNOWN = frozenset(field.name for field in fields(Exposure))
@@ -216,3 +216,39 @@ def tile_aims(centre: ArrayLike, tiles: tuple[int, int], pitch: Any) -> np.ndarr
     y, x = np.mgrid[:rows, :columns].reshape(2, -1)
     places = np.column_stack([y - (rows - 1) / 2, x - (columns - 1) / 2])
     return np.asarray(as_points(centre, 2, "The centre")[0] + places * step)
+
+
+def common_doses(
+    exposures: Sequence[Exposure], material: str | Material | None
+) -> tuple[Floats, str, list[int]]:
+    """Bring the doses of exposures to one material.
+
+    Returns
+    -------
+    (n,) array
+        Dose of one image of each, MGy; 0 where it is unknown.
+    str
+        The material.
+    list of int
+        Which are unknown.
+
+    Raises
+    ------
+    ClxemError
+        Where doses are stated for several materials and none is named.
+    """
+    stated = {one.material for one in exposures if one.counts}
+    if material is None and len(stated) > 1:
+        raise ClxemError(
+            f"Doses are stated for {', '.join(sorted(stated))}; say for which material to add "
+            "them up."
+        )
+    name = material if material is not None else next(iter(stated), "cell")
+    doses, unknown = np.zeros(len(exposures)), []
+    for index, one in enumerate(exposures):
+        dose = one.image_dose(name)
+        if dose is None:
+            unknown.append(index)
+        else:
+            doses[index] = dose
+    return doses, getattr(name, "name", str(name)), unknown

@@ -1,0 +1,124 @@
+"""Footprints as lines for drawing, and lines of equal dose on a map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_clxem.dose.accumulation import History
+from napari_clxem.dose.footprint import Contour, contours
+from napari_clxem.dose.raster import Grid
+from napari_clxem.errors import ClxemError
+from napari_clxem.frames.affine import Floats
+
+
+def outlines(
+    history: History, indices: Iterable[int], shares: ArrayLike = (0.0, 1.0), z: float = 0.0
+) -> dict[int, tuple[Contour, ...]]:
+    """Give the outlines of some exposures in the common frame.
+
+    Parameters
+    ----------
+    history : History
+    indices : iterable of int
+        Which of its exposures; those that no link reaches are passed over.
+    shares : array_like
+        As :func:`napari_clxem.dose.contours`: 0 the end of the wings, 1 the core.
+    z : float
+        Height in a 3D frame, µm.
+
+    Returns
+    -------
+    dict
+        By index the contours, the outermost first, with polygons (n, 2) as (y, x) in µm.
+    """
+    known = {int(i) for part in history.groups for i in part.members}
+    found = {}
+    for index in indices:
+        if int(index) in known:
+            lines = contours(history.exposures[int(index)], shares)
+            found[int(index)] = tuple(
+                replace(line, polygon=to_common(history, int(index), line.polygon, z))
+                for line in lines
+            )
+    return found
+
+
+def to_common(history: History, index: int, polygon: Floats, z: float = 0.0) -> Floats:
+    """Bring (y, x) points (n, 2) of an exposure's frame to the common one, µm.
+
+    Raises
+    ------
+    ClxemError
+        Where its plane is seen edge-on from the common frame.
+    """
+    for part in history.groups:
+        if index in part.members:
+            plane, shift = part.placement[1:, 1:3], part.placement[1:, 3]
+            if not part.same:
+                shift = shift + part.placement[1:, 0] * z
+            if abs(np.linalg.det(plane)) < 1e-9:
+                raise ClxemError(
+                    f"Frame {part.frame!r} is seen edge-on from {history.frame!r}; draw its "
+                    "footprints in another frame."
+                )
+            return np.asarray((polygon - shift) @ np.linalg.inv(plane).T)
+    raise ClxemError(f"No link reaches exposure {history.exposures[index].id!r}.")
+
+
+def covered(
+    history: History, indices: Iterable[int], share: float = 0.0, z: float = 0.0
+) -> tuple[Floats, ...]:
+    """Give the joint outline of some exposures, such as all of one modality.
+
+    Parameters
+    ----------
+    history, indices, z
+        As :func:`outlines`.
+    share : float
+        Of each exposure's dose in its middle.
+
+    Returns
+    -------
+    tuple of (n, 2) array
+        Closed rings (y, x), µm: the outer ones first, then the holes.
+    """
+    from shapely import Polygon, unary_union
+
+    lines = outlines(history, indices, (share,), z).values()
+    joint = unary_union([Polygon(line.polygon) for (line,) in lines])
+    parts = [one for one in getattr(joint, "geoms", [joint]) if not one.is_empty]
+    outer = [np.asarray(one.exterior.coords) for one in parts]
+    holes = [np.asarray(ring.coords) for one in parts for ring in one.interiors]
+    return tuple(outer + holes)
+
+
+def map_contours(values: Floats, level: float, origin: ArrayLike, pixel: Any) -> tuple[Floats, ...]:
+    """Give the lines where a map has a dose, such as that of a budget.
+
+    Parameters
+    ----------
+    values : (ny, nx) array
+        As :func:`napari_clxem.dose.cumulative_map` gives them.
+    level : float
+        MGy.
+    origin, pixel
+        Of that map.
+
+    Returns
+    -------
+    tuple of (n, 2) array
+        (y, x), µm.
+    """
+    from skimage.measure import find_contours
+
+    array = np.asarray(values, float)
+    grid = Grid.of(origin, (array.shape[0], array.shape[1]), pixel)
+    return tuple(
+        np.asarray(line) * grid.pixel + grid.origin
+        for line in find_contours(array, level)  # type: ignore[no-untyped-call]
+    )

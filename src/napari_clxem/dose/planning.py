@@ -1,0 +1,402 @@
+"""Before any beam: what a chain of steps will cost, and whether it leaves what is wanted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from napari_clxem.dose.accumulation import History
+from napari_clxem.dose.exposure import XRAYS, Exposure
+from napari_clxem.dose.limits import (
+    STABILITY,
+    Budget,
+    amplitude_left,
+    budget,
+    contrast_of,
+    dose_for_amplitude,
+    required_fluence,
+    supported_resolution,
+)
+from napari_clxem.dose.physics import xray_fluence
+from napari_clxem.dose.quantities import fraction, positive
+from napari_clxem.errors import ClxemError
+from napari_clxem.frames import FrameGraph
+from napari_clxem.frames.affine import as_points
+
+_ELECTRONS = frozenset({"tem", "et", "cryo-et"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What a chain of steps is for.
+
+    Parameters
+    ----------
+    sxt : float or None
+        Detail to be seen by X-rays, as half-pitch, nm.
+    et : float or None
+        Resolution wanted of electron tomography, as full period, Å.
+    amplitude : float
+        Which part of the amplitude at `et` must be left when electron tomography begins.
+    stability : float
+        Dose that the ice stands, MGy: no step may go beyond.
+    material : str
+        What all doses are stated for.
+    voltage : float
+        Of the electrons, kV.
+    detail, surround : str
+        What is to be seen by X-rays, and in what.
+    signal_to_noise, efficiency, transmission : float
+        As :func:`napari_clxem.dose.required_fluence`.
+    """
+
+    sxt: float | None = 30.0
+    et: float | None = 20.0
+    amplitude: float = math.exp(-0.5)
+    stability: float = STABILITY
+    material: str = "cell"
+    voltage: float = 300.0
+    detail: str = "protein"
+    surround: str = "ice"
+    signal_to_noise: float = 5.0
+    efficiency: float = 0.1
+    transmission: float = 0.45
+
+    def check(self) -> None:
+        """Raise ClxemError where a number cannot be."""
+        for name, unit in (("sxt", "nanometer"), ("et", "angstrom")):
+            value = getattr(self, name)
+            if value is not None:
+                positive(value, unit, f"The resolution wanted ({name})")
+        fraction(self.amplitude, "The amplitude to be left")
+        positive(self.stability, "megagray", "The stability of the ice")
+
+    @property
+    def budget(self) -> Budget | None:
+        """All estimates for the resolution wanted of electron tomography."""
+        if self.et is None:
+            return None
+        return budget(self.et, self.material, self.voltage, self.stability)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one step does at the target.
+
+    Attributes
+    ----------
+    exposure : Exposure
+    images : int
+        Images that hit the target.
+    dose : float
+        MGy, of this step.
+    before, after : float
+        MGy, all steps up to it.
+    left : float
+        Of the ice's stability after it, MGy; negative where it is overspent.
+    amplitude : float or None
+        Left at the wanted resolution when the step begins; None without such a goal.
+    resolution : dict
+        Full period still supported after it, Å, by each estimate.
+    signal : float or None
+        Photons at the target over those required (Rose); None for other than X-ray steps.
+    ok : bool
+        Whether the step gives and leaves what is wanted.
+    notes : tuple of str
+        Why not, or what to know; each a sentence.
+    """
+
+    exposure: Exposure
+    images: int
+    dose: float
+    before: float
+    after: float
+    left: float
+    amplitude: float | None
+    resolution: dict[str, float]
+    signal: float | None
+    ok: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a chain of steps costs at a target and leaves.
+
+    Attributes
+    ----------
+    goal : Goal
+    target : tuple of float
+        µm, in `frame`.
+    frame : str
+    steps : tuple of Verdict
+        Recorded and planned, in order.
+    largest_sxt_dose : float or None
+        Most that all X-ray steps together may leave at the target, MGy; None without one.
+    largest_sxt_fluence : float or None
+        The same as photons/µm², where one energy was used.
+    limited_by : str
+        ``"amplitude"`` or ``"stability"``.
+    changes : tuple of str
+        What would mend it, each a sentence.
+    notes : tuple of str
+        What the plan could not count.
+    """
+
+    goal: Goal
+    target: tuple[float, ...]
+    frame: str
+    steps: tuple[Verdict, ...]
+    largest_sxt_dose: float | None
+    largest_sxt_fluence: float | None
+    limited_by: str
+    changes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every planned step gives and leaves what is wanted."""
+        return all(step.ok for step in self.steps if step.exposure.planned)
+
+    @property
+    def dose(self) -> float:
+        """All steps together at the target, MGy."""
+        return self.steps[-1].after if self.steps else 0.0
+
+    @property
+    def budget(self) -> Budget | None:
+        """All estimates for the resolution wanted of electron tomography."""
+        return self.goal.budget
+
+
+def plan(
+    steps: Iterable[Exposure],
+    goal: Goal | None = None,
+    *,
+    recorded: Iterable[Exposure] = (),
+    target: ArrayLike | None = None,
+    graph: FrameGraph | None = None,
+    frame: str | None = None,
+    **wanted: Any,
+) -> Plan:
+    """Predict what a chain of steps costs and whether it gives what is wanted.
+
+    Parameters
+    ----------
+    steps : iterable of Exposure
+        Planned, in the order they will be done.
+    goal : Goal, optional
+        What they are for.
+    recorded : iterable of Exposure
+        What has been done already.
+    target : (2,) or (3,) array_like, optional
+        Where, in `frame`, µm; the aim of the last step where it is left out.
+    graph : FrameGraph, optional
+        Links the frames of steps with `frame`.
+    frame : str, optional
+        Frame of the target; that of the last step where it is left out.
+    **wanted
+        Fields of :class:`Goal` that differ from `goal`, such as ``et=10.0``.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    ClxemError
+        Where there is no step, one has no known dose, or a wanted number cannot be.
+    """
+    try:
+        aims = replace(goal or Goal(), **wanted)
+    except TypeError as error:
+        raise ClxemError(
+            f"A goal has no such number: {', '.join(sorted(wanted))}; it has "
+            f"{', '.join(Goal.__dataclass_fields__)}."
+        ) from error
+    aims.check()
+    ahead = [replace(one, planned=True) for one in steps]
+    if not ahead:
+        raise ClxemError("A plan needs at least one step; give the exposures that are planned.")
+    last = next((one for one in reversed(ahead) if one.counts), ahead[-1])
+    where = last.frame if frame is None else frame
+    history = History([*recorded, *ahead], graph, where, aims.material)
+    point = as_points(last.aim if target is None else target, name="The target")[:1]
+    if target is None and where != last.frame:
+        raise ClxemError(
+            f"The last step aims in {last.frame!r}, but the plan is for {where!r}; give the target."
+        )
+    for one in history.unknown:
+        if one.planned:
+            raise ClxemError(
+                f"The dose of step {one.id!r} is unknown; give its fluence and energy, or its dose."
+            )
+    verdicts = _verdicts(history, point, aims)
+    most, limited = _largest(verdicts, aims)
+    fluence = _as_fluence(most, verdicts, aims)
+    return Plan(
+        aims,
+        tuple(point[0].tolist()),
+        where,
+        verdicts,
+        most,
+        fluence,
+        limited,
+        _changes(verdicts, aims, most, fluence, limited),
+        _notes(history),
+    )
+
+
+def _verdicts(history: History, point: Any, goal: Goal) -> tuple[Verdict, ...]:
+    found, before = [], 0.0
+    near = set(history.near(point).tolist())
+    for index, one in enumerate(history.exposures):
+        dose, images = 0.0, 0
+        if index in near:
+            images = history.images_at(index, point)
+            if not one.at_surface:
+                dose = float(history.doses[index] * history.relative(index, point)[0])
+        if one.planned or dose:
+            found.append(_verdict(one, images, dose, before, goal))
+        before += dose
+    return tuple(found)
+
+
+def _verdict(one: Exposure, images: int, dose: float, before: float, goal: Goal) -> Verdict:
+    after = before + dose
+    amplitude = signal = None
+    notes = []
+    ok = True
+    if goal.et is not None:
+        amplitude = float(amplitude_left(goal.et, before, goal.material, goal.voltage))
+    if one.counts and not one.at_surface and not images:
+        notes.append("No image of it hits the target.")
+        ok = not _is_tomography(one)
+    if after > goal.stability:
+        notes.append(f"{after:.4g} MGy in all are above the {goal.stability:.4g} the ice stands.")
+        ok = False
+    if one.modality.lower() in XRAYS and _is_tomography(one) and goal.sxt is not None and images:
+        signal = _signal(one, dose, goal)
+        if signal < 1:
+            notes.append(
+                f"The photons are {signal:.2g} of those that show {goal.sxt:g} nm of "
+                f"{goal.detail} in {goal.surround} (Rose)."
+            )
+            ok = False
+    if _is_electron_tomography(one) and amplitude is not None and amplitude < goal.amplitude:
+        notes.append(
+            f"Only {amplitude:.2f} of the amplitude at {goal.et:g} Å is left when it begins; "
+            f"{goal.amplitude:.2f} are wanted."
+        )
+        ok = False
+    if one.at_surface:
+        notes.append("Its dose stays in a layer below the surface and is not in the sum.")
+    supported = supported_resolution(after, goal.material, goal.voltage)
+    left = goal.stability - after
+    return Verdict(
+        one, images, dose, before, after, left, amplitude, supported, signal, ok, tuple(notes)
+    )
+
+
+def _is_tomography(one: Exposure) -> bool:
+    return len(one.tilts) > 1
+
+
+def _is_electron_tomography(one: Exposure) -> bool:
+    return one.modality.lower() in _ELECTRONS and _is_tomography(one)
+
+
+def _signal(one: Exposure, dose: float, goal: Goal) -> float:
+    if one.energy is None:
+        raise ClxemError(f"X-ray step {one.id!r} has no energy; give it in eV.")
+    needed = required_fluence(
+        goal.sxt,
+        contrast_of(one.energy, goal.detail, goal.surround),
+        goal.signal_to_noise,
+        goal.efficiency,
+        goal.transmission,
+    )
+    return float(xray_fluence(dose, one.energy, goal.material)) / needed
+
+
+def _largest(verdicts: Sequence[Verdict], goal: Goal) -> tuple[float | None, str]:
+    """Most that the X-ray steps may leave, MGy, and by what it is limited."""
+    xray = math.fsum(v.dose for v in verdicts if v.exposure.modality.lower() in XRAYS)
+    if not any(v.exposure.modality.lower() in XRAYS for v in verdicts):
+        return None, ""
+    rest = verdicts[-1].after - xray
+    most, limited = goal.stability - rest, "stability"
+    first = next((v for v in verdicts if _is_electron_tomography(v.exposure)), None)
+    if first is not None and goal.et is not None:
+        before = verdicts[: verdicts.index(first)]
+        others = math.fsum(v.dose for v in before if v.exposure.modality.lower() not in XRAYS)
+        free = dose_for_amplitude(goal.et, goal.amplitude, goal.material, goal.voltage) - others
+        if free < most:
+            most, limited = free, "amplitude"
+    return max(most, 0.0), limited
+
+
+def _as_fluence(most: float | None, verdicts: Sequence[Verdict], goal: Goal) -> float | None:
+    energies = {
+        v.exposure.energy for v in verdicts if v.exposure.modality.lower() in XRAYS and v.dose
+    }
+    if most is None or len(energies) != 1 or None in energies:
+        return None
+    return float(xray_fluence(most, energies.pop(), goal.material))
+
+
+def _changes(
+    verdicts: Sequence[Verdict],
+    goal: Goal,
+    most: float | None,
+    fluence: float | None,
+    limited: str,
+) -> tuple[str, ...]:
+    found = []
+    xray = [v for v in verdicts if v.exposure.modality.lower() in XRAYS and v.dose]
+    spent = math.fsum(v.dose for v in xray)
+    ahead = any(v.exposure.planned for v in xray)
+    if most is not None and spent > most and ahead:
+        amount = f" ({fluence:.3g} photons/µm²)" if fluence is not None else ""
+        found.append(
+            f"Bring the X-ray steps from {spent:.3g} to at most {most:.3g} MGy{amount}: "
+            f"{most / spent:.2g} of the time, limited by {limited}."
+        )
+    for verdict in xray:
+        if verdict.signal is not None and verdict.signal < 1 and goal.sxt is not None:
+            coarser = goal.sxt * verdict.signal**-0.25
+            found.append(
+                f"Expose {verdict.exposure.id} {1 / verdict.signal:.2g} times as long, or be "
+                f"content with {coarser:.3g} nm."
+            )
+    for verdict in verdicts:
+        if _is_electron_tomography(verdict.exposure) and verdict.after > goal.stability:
+            free = max(goal.stability - verdict.before, 0.0)
+            if verdict.dose:
+                found.append(
+                    f"Bring {verdict.exposure.id} to {free:.3g} MGy, {free / verdict.dose:.2g} of "
+                    "what is planned."
+                )
+        if not verdict.ok and verdict.amplitude is not None and verdict.amplitude < goal.amplitude:
+            supported = supported_resolution(
+                verdict.before / (-2 * math.log(goal.amplitude) or 1.0), goal.material, goal.voltage
+            )["critical"]
+            found.append(
+                f"Or be content with {supported:.3g} Å, where {goal.amplitude:.2f} of the "
+                f"amplitude is left for {verdict.exposure.id}."
+            )
+    return tuple(dict.fromkeys(found))
+
+
+def _notes(history: History) -> tuple[str, ...]:
+    notes = [f"No link reaches {one.id!r}; it is not counted." for one in history.unreached]
+    notes += [
+        f"The dose of {one.id!r} is unknown; the sum is a lower bound." for one in history.unknown
+    ]
+    bounds = [one.id for one in history.exposures if one.lower_bound]
+    notes += [f"The dose of {name!r} is a lower bound, and so is the sum." for name in bounds]
+    return tuple(notes)

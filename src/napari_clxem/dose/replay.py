@@ -1,0 +1,72 @@
+"""The map of doses as it grew, exposure by exposure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_clxem.dose.accumulation import History
+from napari_clxem.dose.raster import Grid
+from napari_clxem.frames.affine import Floats
+
+_KEPT = 4
+
+
+class Replay:
+    """Maps of the dose up to any exposure, each made from the nearest one before it.
+
+    Parameters
+    ----------
+    history : History
+        What happened.
+    origin, shape, pixel
+        As :func:`napari_clxem.dose.cumulative_map`.
+    surface : bool
+        Show the dose at the surface instead.
+    z : float
+        Height in a 3D frame, µm.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        origin: ArrayLike,
+        shape: tuple[int, int],
+        pixel: Any,
+        surface: bool = False,
+        z: float = 0.0,
+    ) -> None:
+        self.history = history
+        self.grid = Grid.of(origin, shape, pixel)
+        self._surface, self._z = surface, z
+        self._kept: dict[int, Floats] = {}
+        self._count = 0
+        self._raster = np.zeros(self.grid.shape)
+
+    def upto(self, count: int) -> Floats:
+        """Give the map after the first `count` exposures.
+
+        Returns
+        -------
+        (ny, nx) array
+            MGy; read-only, and overwritten by the next call: copy what is to be kept.
+        """
+        wanted = max(0, min(int(count), len(self.history)))
+        if wanted < self._count:
+            start = max((k for k in self._kept if k <= wanted), default=0)
+            self._raster[:] = self._kept.get(start, 0.0)
+            self._count = start
+        every = max(1, len(self.history) // _KEPT)
+        while self._count < wanted:
+            stop = min(wanted, (self._count // every + 1) * every)
+            self.history.add(
+                self._raster, self.grid, range(self._count, stop), self._surface, self._z
+            )
+            self._count = stop
+            if stop % every == 0 and stop not in self._kept:
+                self._kept[stop] = self._raster.copy()
+        view = self._raster.view()
+        view.flags.writeable = False
+        return view
