@@ -9,9 +9,9 @@ from typing import Protocol, cast
 from napari_clxem.io.stored import Stored
 
 # These know their files for certain; the last one also takes what only its name speaks for.
-_MODULES = ("tiff", "xradia", "leica", "digital_micrograph", "alba")
+_MODULES = ("tiff", "xradia", "leica", "digital_micrograph", "alba", "maps")
 _LAST = "mrc"
-_FOLDERS = ("ome_zarr",)
+_FOLDERS = ("ome_zarr", "maps")
 
 # First bytes of what files turn out to be when their name says otherwise.
 _MAGIC = {
