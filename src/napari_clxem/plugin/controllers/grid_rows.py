@@ -142,12 +142,18 @@ def _site_row(
     session: Session, site: Site, qualities: Mapping[str, Quality], missing: Mapping[str, str]
 ) -> GridRow:
     targets = sum(one.site == site.id for one in session.targets)
+    rows = _dataset_rows(session, site.id, qualities, missing)
+    lost = sum(missing.get(row.id) == MISSING for row in rows)
     return GridRow(
         kind="site",
         id=site.id,
-        cells=(site.name or site.id, f"{STATUS[site.status]} {site.status}", ""),
+        cells=(
+            site.name or site.id,
+            f"{STATUS[site.status]} {site.status}",
+            f"⚠ {lost} missing" if lost else "",
+        ),
         tip=f"{targets} target{'' if targets == 1 else 's'}; double-click to show it",
-        rows=_dataset_rows(session, site.id, qualities, missing),
+        rows=rows,
     )
 
 

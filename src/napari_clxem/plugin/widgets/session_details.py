@@ -27,8 +27,7 @@ from napari_clxem.session.model import Dataset, Site, SiteStatus
 
 Edit = Callable[[Session], Session]
 
-UNKNOWN = "unknown"
-# Below every tilt that a film can have: the box then says "unknown".
+# Below every tilt that a film can have: it stands for one that is not known.
 NO_TILT = -90.1
 WHOLE_GRID = "Whole grid"
 
@@ -82,7 +81,8 @@ class Details(QStackedWidget):
             self._dataset.show_fields(session, dataset, missing)
         self.setCurrentWidget(page)
         self.setVisible(page is not self._nothing)
-        self.setFixedHeight(page.sizeHint().height())
+        if page is not self._nothing:
+            self.setFixedHeight(page.sizeHint().height())
 
     def _edit(self, edit: Edit, label: str) -> None:
         self.edited.emit(edit, label)
@@ -260,17 +260,20 @@ class _DatasetFields(_Fields):
 def _put(line: QLineEdit, text: str) -> None:
     if line.text() != text and not line.hasFocus():
         line.setText(text)
+        line.setCursorPosition(0)
 
 
 def _tilt_box(axis: str) -> QDoubleSpinBox:
     box = QDoubleSpinBox()
     box.setRange(NO_TILT, 90.0)
     box.setDecimals(1)
-    box.setSpecialValueText(UNKNOWN)
+    box.setSpecialValueText(f"{axis} –")
     box.setSuffix("°")
     box.setPrefix(f"{axis} ")
     box.setMinimumWidth(40)
-    box.setToolTip(f"Tilt of the support film about {axis}; it enters the milling angle")
+    box.setToolTip(
+        f"Tilt of the support film about {axis}; it enters the milling angle. – is unknown"
+    )
     return box
 
 

@@ -20,11 +20,11 @@ class HistoryList(QListWidget):
 
     Attributes
     ----------
-    entered : Signal
+    wanted : Signal
         Emitted with the number of steps that the state to go to holds.
     """
 
-    entered = Signal(int)
+    wanted = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,4 +51,4 @@ class HistoryList(QListWidget):
         self.setFixedHeight(height)
 
     def _on_activated(self, item: QListWidgetItem) -> None:
-        self.entered.emit(self.count() - 1 - self.row(item))
+        self.wanted.emit(self.count() - 1 - self.row(item))

@@ -87,7 +87,7 @@ class MergeDialog(QDialog):
     def _conflicts(self) -> QScrollArea:
         inside = QWidget()
         grid = QGridLayout(inside)
-        for column, title in enumerate(("Changed in both", "This copy", "The other", "Take")):
+        for column, title in enumerate(("What differs", "This copy", "The other", "Take")):
             label = QLabel(title)
             label.setStyleSheet("font-weight: bold;")
             grid.addWidget(label, 0, column)
@@ -122,13 +122,12 @@ def _summary(merge: Merge) -> str:
         parts.append(f"The other copy brings:\n{listed(merge.gains)}")
     if merge.notes:
         parts.append(listed(merge.notes))
-    if merge.conflicts:
-        count = len(merge.conflicts)
-        what = "thing was" if count == 1 else "things were"
-        parts.append(f"{count} {what} changed in both copies. Decide which is right:")
     if merge.base is None and (merge.gains or merge.conflicts):
         parts.append(
             "It is not known from which state both copies started: nothing is removed, and every "
             "difference is asked."
         )
+    if merge.conflicts:
+        how = "that differ" if merge.base is None else "changed in both copies"
+        parts.append(f"Things {how}: {len(merge.conflicts)}. Decide which copy is right:")
     return "\n\n".join(parts) or "The other copy brings nothing new."

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +21,10 @@ from napari_clxem.plugin import keys
 
 # More sentences than this are counted, not shown.
 MOST_SENTENCES = 12
+HEADING = """
+QPushButton { text-align: left; font-weight: bold; padding: 3px; background: transparent; }
+QPushButton:focus { border: 1px solid palette(mid); }
+"""
 
 
 def said(text: str = "") -> QLabel:
@@ -46,6 +49,7 @@ def narrow(box: QComboBox) -> QComboBox:
     """Let a combo box be narrower than its longest choice."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(6)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return box
 
 
@@ -70,14 +74,10 @@ class Fold(QWidget):
 
     def __init__(self, heading: str, open_: bool = False) -> None:
         super().__init__()
-        self._heading = QToolButton()
-        self._heading.setText(heading)
+        self._heading = QPushButton(heading)
         self._heading.setCheckable(True)
         self._heading.setChecked(open_)
-        self._heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-        self._heading.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._heading.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._heading.setStyleSheet("QToolButton { text-align: left; font-weight: bold; }")
+        self._heading.setStyleSheet(HEADING)
         self._heading.toggled.connect(self._on_toggled)
         self._text = heading
         self.inside = QWidget()

@@ -17,7 +17,12 @@ HEADINGS = (
     ("Error", "Predicted error of the image's middle in the reference frame, in the plane"),
 )
 ROLE = int(Qt.ItemDataRole.UserRole)
-FEWEST_LINES, MOST_LINES = 4, 16
+SMALL = """
+QTreeView { font-size: 11px; }
+QTreeView::item { padding: 1px 0px; }
+QHeaderView { font-size: 11px; }
+"""
+FEWEST_LINES, MOST_LINES = 4, 20
 
 
 class GridTree(QTreeWidget):
@@ -27,12 +32,12 @@ class GridTree(QTreeWidget):
     ----------
     chosen : Signal
         Emitted with the kind and id of the line that the user has chosen.
-    entered : Signal
+    wanted : Signal
         Emitted with the kind and id of a line that was double-clicked, or entered by its key.
     """
 
     chosen = Signal(str, str)
-    entered = Signal(str, str)
+    wanted = Signal(str, str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +58,7 @@ class GridTree(QTreeWidget):
         self.setExpandsOnDoubleClick(False)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setStyleSheet("QTreeView { font-size: 11px; } QHeaderView { font-size: 11px; }")
+        self.setStyleSheet(SMALL)
         self.itemSelectionChanged.connect(self._on_selection)
         self.itemActivated.connect(self._on_activated)
         for signal in (self.itemExpanded, self.itemCollapsed):
@@ -143,7 +148,7 @@ class GridTree(QTreeWidget):
         assert header is not None
         shown = min(max(lines, FEWEST_LINES), MOST_LINES)
         self.setFixedHeight(
-            header.sizeHint().height() + shown * max(height, 16) + 2 * self.frameWidth() + 2
+            header.sizeHint().height() + shown * max(height, 12) + 2 * self.frameWidth() + 2
         )
 
     def _is_folded_away(self, item: QTreeWidgetItem) -> bool:
@@ -154,7 +159,7 @@ class GridTree(QTreeWidget):
         self.chosen.emit(*self.current)
 
     def _on_activated(self, item: QTreeWidgetItem) -> None:
-        self.entered.emit(*self._key(item))
+        self.wanted.emit(*self._key(item))
 
 
 def _lines(row: GridRow) -> Iterator[GridRow]:
