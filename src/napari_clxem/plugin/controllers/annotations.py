@@ -63,7 +63,8 @@ class Annotations:
         if viewer is None:
             return
         layer = self._layers.get(describe)
-        if layer is not None and layer.ndim != ndim:
+        # An empty layer would draw a point at the display's zero.
+        if layer is not None and (layer.ndim != ndim or not marks):
             viewer.layers.remove(layer)
             layer = None
         if layer is not None:

@@ -109,7 +109,7 @@ class Correlation:
         site = next(iter(sites), self.workspace.view.site)
         self.second.show(self.workspace.store, self._pair.frame("second"), wait)
         self.workspace.show_site(site, self._pair.frame("main"), wait=wait, link=self._pair.link.id)
-        self._look_at_main()
+        self.look()
 
     def stop(self) -> None:
         """End working on a link; the main canvas stays as it is."""
@@ -263,6 +263,14 @@ class Correlation:
             viewer = self.model(canvas)
             if place is not None and viewer is not None:
                 go_to(viewer, np.array(place) - self.zero(canvas))
+
+    def look(self) -> None:
+        """Fit the main canvas to the image that is picked in."""
+        viewer = self._viewer()
+        own = list(self.layers("main").values())
+        if viewer is None or not own:
+            return
+        viewer.fit_to_view(layers=own)
 
     def point(self, canvas: Canvas, position: Floats | None) -> None:
         """Show in the other canvas where the cursor of one points, and how sure that is."""
@@ -452,13 +460,6 @@ class Correlation:
             places[:, -depth:], reasons, depth, f"Not taken as beads in {dataset.name}"
         )
         overlays.put(REJECTED, described if self.rejected else None)
-
-    def _look_at_main(self) -> None:
-        viewer = self._viewer()
-        own = list(self.layers("main").values())
-        if viewer is None or not own:
-            return
-        viewer.fit_to_view(layers=own)
 
 
 def _quick(link: Link, fitted: Fit | None, dragged: str) -> Link:

@@ -39,7 +39,7 @@ def along_z(volume: Any, scale: ArrayLike, position: ArrayLike, dark: bool = Fal
     rows = slice(max(0, y - AROUND), y + AROUND + 1)
     columns = slice(max(0, x - AROUND), x + AROUND + 1)
     block = np.asarray(volume[:, rows, columns], dtype=float)
-    return float(peak(block.mean(axis=(1, 2)) * (-1 if dark else 1)) * step[0])
+    return float(crest(block.mean(axis=(1, 2)) * (-1 if dark else 1)) * step[0])
 
 
 def on_ray(
@@ -81,19 +81,32 @@ def on_ray(
     high = np.ceil(points.max(axis=1)).astype(int) + 1
     block = np.asarray(volume[tuple(slice(a, b) for a, b in zip(low, high, strict=True))], float)
     values = map_coordinates(block, points - low[:, np.newaxis], order=1, mode="nearest")
-    best = peak(values * (-1 if dark else 1)) * 0.5 + ends[0]
+    best = crest(values * (-1 if dark else 1)) * 0.5 + ends[0]
     return np.asarray((at + way * best) * step)
 
 
-def peak(values: Floats) -> float:
-    """Give the index of the highest value, to a fraction by a parabola through its neighbours."""
+def crest(values: Floats) -> float:
+    """Give the middle of the highest rise of a profile, as an index.
+
+    It is the centroid of what stands above half the height between the median and the maximum,
+    around the maximum: a ball has a flat top, and its highest value says little.
+    """
     finite = np.where(np.isfinite(values), values, -np.inf)
-    best = int(np.argmax(finite))
-    if not 0 < best < len(values) - 1 or not np.isfinite(values[best - 1 : best + 2]).all():
-        return float(best)
-    before, middle, after = values[best - 1 : best + 2]
-    bend = before - 2 * middle + after
-    return best + (float(0.5 * (before - after) / bend) if bend < 0 else 0.0)
+    top = int(np.argmax(finite))
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return float(top)
+    half = (float(np.median(known)) + float(finite[top])) / 2
+    above = finite - half
+    first = last = top
+    while first > 0 and above[first - 1] > 0:
+        first -= 1
+    while last < len(values) - 1 and above[last + 1] > 0:
+        last += 1
+    weights = above[first : last + 1]
+    if not weights.sum() > 0:
+        return float(top)
+    return float((weights * np.arange(first, last + 1)).sum() / weights.sum())
 
 
 def _inside(at: Floats, way: Floats, size: Floats) -> tuple[float, float] | None:

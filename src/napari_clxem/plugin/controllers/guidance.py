@@ -139,7 +139,7 @@ def _next(pair: Pairing, picking: bool, engaged: bool) -> str:
         return f"Click landmark {number} in {CANVAS[canvas]} ({pair.frame(canvas)})."
     if needed(link):
         more = f"{needed(link)} more needed for this model."
-        return f"{more} Click one in either canvas." if picking else f"{more} Press Pick landmarks."
+        return f"{more} Click one in either canvas." if picking else f"{more} Press Pick."
     if found(link) is None:
         return problem(link)
     return "Click to add a landmark, drag one to move it." if picking else ""

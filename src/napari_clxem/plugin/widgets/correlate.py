@@ -46,6 +46,7 @@ from napari_clxem.session.summary import nanometres
 
 NARROW = 320
 SOON = 20  # ms
+LAID_OUT = 200  # ms
 CSV = "Landmarks (*.csv)"
 HEIGHTS = (
     ("brightest", "z of the strongest signal under the click"),
@@ -139,10 +140,10 @@ class CorrelateWidget(QScrollArea):
         self._write = _button(keys.WRITE_LANDMARKS, self._on_write)
         self._progress = QProgressBar()
         self._progress.setRange(0, 0)
-        self._snap = QCheckBox("Snap to bead")
+        self._snap = QCheckBox("Snap")
         self._snap.setToolTip("Move a pick onto the bead beside it, with the bead's own error")
         self._snap.toggled.connect(self._on_snap)
-        self._rejected = QCheckBox("Show rejected")
+        self._rejected = QCheckBox("Rejected")
         self._rejected.setToolTip("Show what was not taken as a bead, with the reason")
         self._rejected.toggled.connect(self._on_rejected)
         self._height = QComboBox()
@@ -153,7 +154,7 @@ class CorrelateWidget(QScrollArea):
         self._model = QComboBox()
         self._model.setToolTip("What the fit may do; the choice is kept with the link")
         self._model.activated.connect(self._on_model)
-        self._robust = QCheckBox("Leave outliers out")
+        self._robust = QCheckBox("Robust")
         self._robust.setToolTip("Robust fit: landmarks that disagree with the others do not count")
         self._robust.clicked.connect(lambda on: self.correlation.set_model(robust=bool(on)))
         for box in (self._height, self._model):
@@ -165,6 +166,7 @@ class CorrelateWidget(QScrollArea):
     def _arrange(self) -> None:
         inside = QWidget()
         column = QVBoxLayout(inside)
+        column.setContentsMargins(4, 4, 4, 4)
         self._work = QWidget()
         work = QVBoxLayout(self._work)
         work.setContentsMargins(0, 0, 0, 0)
@@ -201,17 +203,20 @@ class CorrelateWidget(QScrollArea):
 
     def choose(self, moving: str, fixed: str, wait: bool = False) -> None:
         """Work on the link between two frames, in both canvases."""
-        self._open_canvas()
+        opened = self._open_canvas()
         try:
             self.correlation.choose(moving, fixed, wait=wait)
         except ClxemError as error:
             show_error(str(error))
+        if opened:
+            # The main canvas has another size once the window has made room.
+            QTimer.singleShot(LAID_OUT, self.correlation.look)
 
-    def _open_canvas(self) -> None:
-        """Put the second canvas between the main one and this dock."""
+    def _open_canvas(self) -> bool:
+        """Put the second canvas between the main one and this dock, if it is not there yet."""
         viewer = self.viewer
         if self._canvas is not None or viewer is None:
-            return
+            return False
         self._canvas = SecondCanvas(self.correlation.second)
         beside = viewer.window.add_dock_widget(self._canvas, name="Second canvas", area="right")
         ours: Any = self
@@ -220,6 +225,7 @@ class CorrelateWidget(QScrollArea):
         window = beside.parentWidget()
         if ours is not None and isinstance(window, QMainWindow):
             _arrange_docks(window, beside, ours)
+        return True
 
     def _on_pick(self, on: bool) -> None:
         self.correlation.picking = on
