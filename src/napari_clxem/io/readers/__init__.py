@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from napari_clxem.io.stored import Stored
 
 # These know their files for certain; the last one also takes what only its name speaks for.
-_MODULES = ("tiff", "xradia", "leica", "digital_micrograph", "alba", "maps")
+_MODULES = ("tiff", "xradia", "leica", "digital_micrograph", "alba", "maps", "ome_companion")
 _LAST = "mrc"
 _FOLDERS = ("ome_zarr", "maps")
 

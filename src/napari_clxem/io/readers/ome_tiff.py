@@ -23,14 +23,14 @@ def describes(tiff: OpenTiff) -> bool:
 def read(tiff: OpenTiff) -> tuple[Stored, ...]:
     """Give the images of an OME-TIFF.
 
-    A file whose description is kept in another one ("BinaryOnly") is read as plain TIFF.
+    A file whose description is kept in another one ("BinaryOnly") is read with it where that lies
+    beside it, else as plain TIFF.
     """
     root = tiff.ome
     if root is None:
         return plain_tiff.read(tiff)
     for element in ome_xml.children(root, "BinaryOnly"):
-        other = element.attrib.get("MetadataFile", "another file")
-        return plain_tiff.read(tiff, f"Its description is in {other!r}; open that instead.")
+        return _from_companion(tiff, element.attrib.get("MetadataFile", ""))
     plain_tiff.count(tiff)
     images = ome_xml.ome_images(root)
     if len(images) != len(tiff.series):
@@ -40,13 +40,44 @@ def read(tiff: OpenTiff) -> tuple[Stored, ...]:
     return tuple(_stored(tiff, index, root, image) for index, image in enumerate(images))
 
 
+def _from_companion(tiff: OpenTiff, name: str) -> tuple[Stored, ...]:
+    from napari_clxem.io.readers import ome_companion
+
+    if name:
+        ome_xml.check_sibling(name, tiff.path)
+        place = tiff.path.with_name(name)
+        if place.is_file() and place.name != tiff.path.name:
+            return ome_companion.read(place)
+    return plain_tiff.read(
+        tiff, f"Its description is in {name or 'another file'!r}; put that beside it."
+    )
+
+
 def _stored(tiff: OpenTiff, index: int, root: Element, image: Element) -> Stored:
+    found = laid(level_arrays(tiff, index), tiff.series[index].axes, tiff.path.name)
+    faults = plain_tiff.faults(tiff, index, found)
+    return described(root, image, found, plain_tiff.image_name(tiff, index), faults)
+
+
+def described(
+    root: Element, image: Element, found: Laid, name: str, faults: tuple[str, ...]
+) -> Stored:
+    """Put pixels and what the OME-XML says of them together.
+
+    Parameters
+    ----------
+    root, image : Element
+        The document, and the element of this image.
+    found : Laid
+        Its pixels.
+    name : str
+        Used where the document gives none.
+    faults : tuple of str
+        What is missing besides.
+    """
     pixels = ome_xml.children(image, "Pixels")[0]
-    series = tiff.series[index]
-    found = laid(level_arrays(tiff, index), series.axes, tiff.path.name)
     pixel, note = ome_xml.pixel_sizes(pixels)
     stage, stage_note = _stage(pixels)
-    faults = plain_tiff.faults(tiff, index, found)
     return Stored(
         levels=found.levels,
         axes=found.axes,
@@ -54,7 +85,7 @@ def _stored(tiff: OpenTiff, index: int, root: Element, image: Element) -> Stored
         pixel_note=note,
         channels=_channels(pixels, found),
         stage=stage,
-        name=image.attrib.get("Name") or plain_tiff.image_name(tiff, index),
+        name=image.attrib.get("Name") or name,
         meta=_meta(root, image, pixels),
         missing=((stage_note, *faults) if stage_note else faults),
     )
