@@ -1,6 +1,6 @@
 """How often the predicted 95 % region holds the truth, link by link, over seeded point grids.
 
-``python benchmarks/coverage.py --grids 200`` draws grids as points (true pairs, realistic
+``python benchmarks/region_coverage.py --grids 200`` draws grids as points (true pairs, realistic
 localisation errors), links them exactly as the automatic chain does, and compares the predicted
 with the true places of the held targets. Content links are stood in for by blocks with the
 scatter that correlation leaves on the sample.
