@@ -15,6 +15,10 @@ class ReadError(ClxemError):
     """A file is truncated, damaged, or not of the format its name says."""
 
 
+class WriteError(ClxemError):
+    """A file cannot be written, or its format cannot hold what is to be written."""
+
+
 class MissingScaleError(ClxemError):
     """A pixel size is needed and the file does not state a usable one."""
 

@@ -55,7 +55,9 @@ def read_ec_clem_csv(path: str | Path) -> tuple[NamedPoint, ...]:
     for index, cells in rows[1:]:
         where = f"{name}, line {index}"
         if len(cells) != len(rows[0][1]):
-            raise ReadError(f"{where}: {len(cells)} values, but there are {len(rows[0][1])} columns.")
+            raise ReadError(
+                f"{where}: {len(cells)} values, but there are {len(rows[0][1])} columns."
+            )
         found.append(NamedPoint(cells[0], vector([number(c, where) for c in cells[:0:-1]])))
     return tuple(found)
 
@@ -112,15 +114,13 @@ def read_ec_clem_xml(path: str | Path, pixels: Pixels) -> tuple[NamedPoint, ...]
 
     path = Path(path)
     root = parse_xml(read_text(path), path, "XML of Icy")
-    found = []
+    found: list[NamedPoint] = []
     for roi in root.iter("roi"):
         if not (roi.findtext("classname") or "").endswith("Point"):
             continue
         name = roi.findtext("name") or roi.findtext("id") or str(len(found) + 1)
         place = roi.find("position")
-        cells = [
-            (place.findtext(f"pos_{axis}") if place is not None else None) for axis in "xyz"
-        ]
+        cells = [(place.findtext(f"pos_{axis}") if place is not None else None) for axis in "xyz"]
         if len(pixels.spacing) == 3 and cells[2] is None:
             cells[2] = roi.findtext("z")  # a 2D region of a stack
         used = cells[: len(pixels.spacing)]

@@ -31,8 +31,6 @@ class Feature:
         Stage angles by axis such as ``("rx", 17.0)``, degrees.
     status : str
         One of Odemis' own: Active, Ready to Mill, Rough Milled, Polished, Discarded.
-    milling_angle : float or None
-        Degrees, where the file (an older one) has it.
     """
 
     name: str
@@ -40,7 +38,6 @@ class Feature:
     focus: float | None = None
     angles: tuple[tuple[str, float], ...] = ()
     status: str = "Active"
-    milling_angle: float | None = None
 
 
 def write_features(features: Iterable[Feature], path: str | Path) -> None:
@@ -53,7 +50,7 @@ def write_features(features: Iterable[Feature], path: str | Path) -> None:
     """
     entries = []
     for one in features:
-        numbers = [*one.position, *(v for _, v in one.angles), *([one.focus] if one.focus else [])]
+        numbers = [*one.position, *(v for _, v in one.angles), one.focus or 0.0]
         if not all(map(math.isfinite, numbers)):
             raise WriteError(f"The feature {one.name!r} is not at a finite place; place it first.")
         if one.status not in STATUSES:
@@ -93,7 +90,9 @@ def read_features(path: str | Path) -> tuple[Feature, ...]:
     entries = found.get("feature_list") if isinstance(found, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ReadError(f"{path.name} has no list of features; is it a project of Odemis?")
-    return tuple(_feature(entry, f"{path.name}, feature {i + 1}") for i, entry in enumerate(entries))
+    return tuple(
+        _feature(entry, f"{path.name}, feature {i + 1}") for i, entry in enumerate(entries)
+    )
 
 
 def _feature(entry: dict[str, Any], where: str) -> Feature:
@@ -105,7 +104,6 @@ def _feature(entry: dict[str, Any], where: str) -> Feature:
         raise ReadError(f"{where} has no stage position.")
     focus = entry.get("fm_focus_position")
     height = focus.get("z") if isinstance(focus, dict) else None
-    milling = entry.get("milling_angle")
     return Feature(
         name=str(entry.get("name", "")),
         position=(
@@ -120,13 +118,7 @@ def _feature(entry: dict[str, Any], where: str) -> Feature:
             if axis in stage
         ),
         status=str(entry.get("status", "Active")),
-        milling_angle=None if milling is None else _degrees(_number(milling, where)),
     )
-
-
-def _degrees(angle: float) -> float:
-    """Older files hold the milling angle in radians, the oldest in degrees: none mills at 2 rad."""
-    return angle if abs(angle) > 2.0 else math.degrees(angle)
 
 
 def _number(value: Any, where: str) -> float:

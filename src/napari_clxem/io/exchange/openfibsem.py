@@ -147,9 +147,7 @@ def write_correlation(
     write_text(path, "# Input Coordinates\n" + table(rows))
 
 
-def read_correlation(
-    path: str | Path, fib_pixels: Pixels, volume_pixels: Pixels
-) -> Correlation:
+def read_correlation(path: str | Path, fib_pixels: Pixels, volume_pixels: Pixels) -> Correlation:
     """Read a correlation CSV of OpenFIBSEM; the errors it may list after the points are left.
 
     Raises

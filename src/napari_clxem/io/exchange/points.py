@@ -86,12 +86,12 @@ class Pixels:
     def from_um(self, points: ArrayLike, origin: Sequence[float]) -> Array:
         """Give pixel numbers (n, d) of points (n, d) µm; `origin` is that of the first centre."""
         found = self._checked(points) / np.asarray(self.spacing)
-        return self._flipped(found) + np.asarray(origin, float)[-len(self.spacing) :]
+        return np.asarray(self._flipped(found) + np.asarray(origin)[-len(self.spacing) :])
 
     def to_um(self, numbers: ArrayLike, origin: Sequence[float]) -> Array:
         """Give points (n, d) µm of pixel numbers (n, d)."""
-        found = self._checked(numbers) - np.asarray(origin, float)[-len(self.spacing) :]
-        return self._flipped(found) * np.asarray(self.spacing)
+        found = self._checked(numbers) - np.asarray(origin)[-len(self.spacing) :]
+        return np.asarray(self._flipped(found) * np.asarray(self.spacing))
 
     def _checked(self, points: ArrayLike) -> Array:
         array = np.asarray(points, float).reshape(-1, len(self.spacing))

@@ -142,8 +142,7 @@ def report_text(
         "#",
         "# Transformation of initial (3D) markers",
         "#",
-        "#\tInitial (3D) markers\t\tTransformed initial\t\tFinal (2D) markers"
-        "\tTransformed-Final",
+        "#\tInitial (3D) markers\t\tTransformed initial\t\tFinal (2D) markers\tTransformed-Final",
     ]
     for one in np.column_stack([markers, transformed, clicked, transformed[:, :2] - clicked]):
         parts = [one[:3], one[3:6], one[6:8], one[8:]]

@@ -93,8 +93,11 @@ def table(rows: Iterable[Sequence[object]], delimiter: str = ",", quote: bool = 
     from io import StringIO
 
     text = StringIO()
-    quoting = csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL
-    csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=quoting).writerows(rows)
+    if quote:
+        writer = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    else:
+        writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerows(rows)
     return text.getvalue()
 
 
