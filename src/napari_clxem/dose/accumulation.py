@@ -57,14 +57,15 @@ class History:
         Those in a frame that no link reaches: they are in no sum.
     unknown : tuple of Exposure
         Those whose dose is unknown: sums are lower bounds where they reach.
+    reasons : dict of str to str
+        Why, by their ids.
     undated : tuple of Exposure
         Recorded ones without a readable time.
 
     Raises
     ------
     ClxemError
-        Where frames or materials are mixed and nothing says which is meant, or a dose cannot be
-        stated for the material.
+        Where frames or materials are mixed and nothing says which is meant.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class History:
         self.groups, self.frame, lost = group(self.exposures, graph, frame)
         self.unreached = tuple(self.exposures[i] for i in lost)
         self.unknown = tuple(self.exposures[i] for i in unknown)
+        self.reasons = {self.exposures[i].id: reason for i, reason in unknown.items()}
         self.at_surface = np.array([one.at_surface for one in self.exposures], dtype=bool)
         self._shapes: Shapes = pack(self.exposures)
         self._planes = np.zeros((len(self.exposures), 3, 4))

@@ -220,7 +220,7 @@ def tile_aims(centre: ArrayLike, tiles: tuple[int, int], pitch: Any) -> np.ndarr
 
 def common_doses(
     exposures: Sequence[Exposure], material: str | Material | None
-) -> tuple[Floats, str, list[int]]:
+) -> tuple[Floats, str, dict[int, str]]:
     """Bring the doses of exposures to one material.
 
     Returns
@@ -229,8 +229,8 @@ def common_doses(
         Dose of one image of each, MGy; 0 where it is unknown.
     str
         The material.
-    list of int
-        Which are unknown.
+    dict of int to str
+        Which are unknown, and why.
 
     Raises
     ------
@@ -244,11 +244,16 @@ def common_doses(
             "them up."
         )
     name = material if material is not None else next(iter(stated), "cell")
-    doses, unknown = np.zeros(len(exposures)), []
+    doses = np.zeros(len(exposures))
+    reasons: dict[int, str] = {}
     for index, one in enumerate(exposures):
-        dose = one.image_dose(name)
+        try:
+            dose = one.image_dose(name)
+        except ClxemError as error:  # one exposure at an absorption edge must not hide the rest
+            reasons[index] = str(error)
+            continue
         if dose is None:
-            unknown.append(index)
+            reasons[index] = "Neither its dose nor its fluence and energy are known."
         else:
             doses[index] = dose
-    return doses, getattr(name, "name", str(name)), unknown
+    return doses, getattr(name, "name", str(name)), reasons
