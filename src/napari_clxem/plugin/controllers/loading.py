@@ -26,8 +26,9 @@ SMALL = 128 * 2**20
 # Said of what is shown from a travel package.
 SMALL_PICTURE = "(small picture)"
 
+Failure = tuple[Dataset, ClxemError]
+Opened = tuple[Dataset, list[Plane]] | Failure
 Channel = tuple[Dataset, list[Plane], Plane]
-Opened = Channel | tuple[Dataset, ClxemError]
 
 
 def open_planes(store: Store, dataset: Dataset) -> list[Plane]:
@@ -88,7 +89,7 @@ class Loader:
         self._take = take
         self._done = done
         self._failed: set[str] = set()
-        self._waiting: deque[Opened] = deque()
+        self._waiting: deque[Channel | Failure] = deque()
         self._worker: Any = None
         self._asked: list[Dataset] = []
         self._total = 0
@@ -104,22 +105,32 @@ class Loader:
     def load(self, store: Store, datasets: list[Dataset]) -> None:
         """Open datasets now."""
         for opened in _open_each(store, datasets):
-            self._hand_over(opened)
+            for part in _parts(opened):
+                self._hand_over(part)
 
     def load_later(self, store: Store, datasets: list[Dataset]) -> None:
-        """Open datasets in the background instead of whatever is being opened there."""
-        self.stop()
-        self._worker = create_worker(
-            _open_each,
-            store,
-            datasets,
-            _start_thread=False,
-            _progress={"total": len(datasets), "desc": "Opening images"},
-        )
-        self._worker.yielded.connect(self._on_opened)
-        self._worker.finished.connect(self._on_finished)
-        self._worker.start()
-        self._asked, self._total = list(datasets), len(datasets)
+        """Open datasets in the background; what is being opened and not among them is given up.
+
+        What has been opened already is handed over all the same.
+        """
+        if self._asked and all(one in self._asked for one in datasets):
+            return
+        self._leave_worker()
+        waiting = list(dict.fromkeys(part[0] for part in self._waiting))
+        new = [one for one in datasets if one not in waiting]
+        self._asked = [*waiting, *new]
+        self._total = len(self._asked)
+        if new:
+            self._worker = create_worker(
+                _open_each,
+                store,
+                new,
+                _start_thread=False,
+                _progress={"total": len(new), "desc": "Opening images"},
+            )
+            self._worker.yielded.connect(self._on_opened)
+            self._worker.finished.connect(self._on_finished)
+            self._worker.start()
         self._tell()
 
     @property
@@ -136,17 +147,21 @@ class Loader:
     def stop(self) -> None:
         """Give up what is being opened."""
         self._waiting.clear()
+        self._leave_worker()
+        self._asked = []
+        self._tell()
+
+    def _leave_worker(self) -> None:
         if self._worker is not None:
             self._worker.yielded.disconnect(self._on_opened)
             self._worker.finished.disconnect(self._on_finished)
             self._worker.quit()
             self._worker = None
-        self._asked = []
-        self._tell()
 
     def _on_opened(self, opened: Opened) -> None:
-        self._waiting.append(opened)
-        if len(self._waiting) == 1:
+        idle = not self._waiting
+        self._waiting.extend(_parts(opened))
+        if idle:
             QTimer.singleShot(0, self._next)
 
     def _on_finished(self) -> None:
@@ -170,21 +185,23 @@ class Loader:
         """Hand over one channel, then let the window draw."""
         if not self._waiting:
             return
-        self._hand_over(self._waiting[0])
-        self._waiting.popleft()
+        part = self._waiting[0]
+        self._hand_over(part)
+        if self._waiting and self._waiting[0] is part:  # else it was all given up meanwhile
+            self._waiting.popleft()
         if self._waiting:
             QTimer.singleShot(0, self._next)
         elif self._worker is None:
             self._finish()
 
-    def _hand_over(self, opened: Opened) -> None:
-        dataset = opened[0]
-        if len(opened) == 3:
-            self._take(dataset, opened[1], opened[2])
+    def _hand_over(self, part: Channel | Failure) -> None:
+        dataset = part[0]
+        if len(part) == 3:
+            self._take(dataset, part[1], part[2])
         else:
             self._failed.add(dataset.id)
-            show_warning(f"{dataset.name}: {opened[1]}")
-        if len(opened) == 2 or opened[2] is opened[1][-1]:
+            show_warning(f"{dataset.name}: {part[1]}")
+        if len(part) == 2 or part[2] is part[1][-1]:
             self._asked = [one for one in self._asked if one.id != dataset.id]
             if self._asked:
                 self._tell()
@@ -193,9 +210,14 @@ class Loader:
 def _open_each(store: Store, datasets: list[Dataset]) -> Iterator[Opened]:
     for dataset in datasets:
         try:
-            channels = open_planes(store, dataset)
+            yield dataset, open_planes(store, dataset)
         except ClxemError as error:
             yield dataset, error
-            continue
-        for channel in channels:
-            yield dataset, channels, channel
+
+
+def _parts(opened: Opened) -> list[Channel | Failure]:
+    """Split an opened image into what is handed over at once: one channel."""
+    dataset, found = opened
+    if isinstance(found, ClxemError):
+        return [(dataset, found)]
+    return [(dataset, found, channel) for channel in found]
