@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_clxem.io.contrast import channel_limits, contrast_limits
     from napari_clxem.io.image import Channel, OpenedImage, Orientation, StagePosition
-    from napari_clxem.io.opening import can_open, open_image, open_images
+    from napari_clxem.io.opening import can_open, open_image, open_images, standing_file
     from napari_clxem.io.readers.alignments import (
         TiltAlignment,
         read_alignment,
@@ -40,6 +40,7 @@ _PUBLIC = {
     "read_navigator": "readers.navigator",
     "read_tilts": "readers.alignments",
     "read_xf": "readers.alignments",
+    "standing_file": "opening",
 }
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "read_navigator",
     "read_tilts",
     "read_xf",
+    "standing_file",
 ]
 
 

@@ -91,6 +91,30 @@ def can_open(path: str | Path) -> bool:
         return False
 
 
+def standing_file(path: str | Path) -> Path:
+    """Give the file that an image is known by: itself, or what describes a folder.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, or a folder that is an image (OME-Zarr, MAPS).
+
+    Raises
+    ------
+    ReadError
+        Where it is a folder that is no image.
+    """
+    place = Path(path).expanduser()
+    if not place.is_dir():
+        return place
+    with reading(place):
+        reader = find_folder_reader(place)
+        found = None if reader is None else reader.standing_file(place)
+    if found is None:
+        raise ReadError(f"{place} is a folder that is no image; choose a file.")
+    return found
+
+
 def _stored(path: Path) -> tuple[Stored, ...]:
     path = path.expanduser()
     if path.is_dir():

@@ -24,10 +24,15 @@ Paths = str | Path | Sequence[str | Path]
 def get_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
     """Give the function that opens `path`, or None to leave it to others.
 
-    Folders are offered to every plugin and declined here, as are stacks of several files.
+    Every folder is offered to every plugin: those that are no image are declined without a word,
+    as are stacks of several files.
     """
-    if not isinstance(path, str | Path) or Path(path).is_dir():
+    if not isinstance(path, str | Path):
         return None
+    if Path(path).is_dir():
+        from napari_clxem.io import can_open
+
+        return read_image if can_open(path) else None
     return read_session if str(path).endswith(SESSION) else read_image
 
 
@@ -50,6 +55,8 @@ def read_image(path: Paths) -> list[Any]:
         workspace_for(viewer)  # adopts what napari is about to insert
     layers: list[Any] = []
     for index, image in enumerate(open_images(file)):
+        if image.meta.get("role") in ("flat", "dark"):
+            continue  # belongs to the normalisation, not to the scene
         source = (file.as_posix(), index)
         meta = {"path": source[0], "index": index}
         described = [layer_data(plane) for plane in planes(image, meta=meta)]

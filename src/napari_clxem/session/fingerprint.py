@@ -17,7 +17,7 @@ def fingerprint(path: str | Path) -> tuple[int, str]:
     """Give the size of a file and a hash that tells it from others of that size.
 
     The first 64 KiB, the last 4 KiB and 32 blocks of 4 KiB spread evenly between are read: 196
-    KiB of a file of any size.
+    KiB of a file of any size. A folder that is an image is known by the file that describes it.
 
     Returns
     -------
@@ -27,11 +27,11 @@ def fingerprint(path: str | Path) -> tuple[int, str]:
     Raises
     ------
     ReadError
-        Where it is not a file, or cannot be read.
+        Where it is no file and no folder that is an image, or cannot be read.
     """
-    place = Path(path)
-    if place.is_dir():
-        raise ReadError(f"{place} is a folder, which has no fingerprint; choose a file.")
+    from napari_clxem.io.opening import standing_file
+
+    place = standing_file(path)
     try:
         with place.open("rb", buffering=0) as file:
             size = file.seek(0, 2)

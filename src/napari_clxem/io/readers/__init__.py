@@ -9,7 +9,16 @@ from typing import Protocol, cast
 from napari_clxem.io.stored import Stored
 
 # These know their files for certain; the last one also takes what only its name speaks for.
-_MODULES = ("tiff", "xradia", "leica", "digital_micrograph", "alba", "maps", "ome_companion")
+_MODULES = (
+    "tiff",
+    "xradia",
+    "leica",
+    "digital_micrograph",
+    "alba",
+    "maps",
+    "ome_companion",
+    "ome_zarr",
+)
 _LAST = "mrc"
 _FOLDERS = ("ome_zarr", "maps")
 
@@ -47,6 +56,10 @@ class FolderReader(Protocol):
 
     def sniff_folder(self, path: Path) -> bool:
         """Tell by the files that lie in it whether a folder is of this format."""
+        ...
+
+    def standing_file(self, path: Path) -> Path | None:
+        """Give the file in a folder that tells what it is."""
         ...
 
     def read(self, path: Path) -> tuple[Stored, ...]:

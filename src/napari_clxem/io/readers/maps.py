@@ -54,7 +54,13 @@ def sniff(path: Path, head: bytes) -> bool:  # noqa: ARG001
 
 def sniff_folder(path: Path) -> bool:
     """Tell a folder that is a project."""
-    return (path / PROJECT).is_file()
+    return standing_file(path) is not None
+
+
+def standing_file(path: Path) -> Path | None:
+    """Give the file in a folder that describes the project; None where it is none."""
+    place = path / PROJECT
+    return place if place.is_file() else None
 
 
 def read(path: Path) -> tuple[Stored, ...]:

@@ -24,6 +24,11 @@ _ENDINGS = (".ome.zarr", ".zarr")
 _ATTRIBUTES = (".zattrs", "zarr.json")
 
 
+def sniff(path: Path, head: bytes) -> bool:  # noqa: ARG001
+    """Tell the file in a folder that says it is OME-Zarr."""
+    return path.name in _ATTRIBUTES and standing_file(path.parent) == path
+
+
 def sniff_folder(path: Path) -> bool:
     """Tell a folder that calls itself an OME-Zarr image, or a collection of some."""
     return standing_file(path) is not None
@@ -42,6 +47,7 @@ def standing_file(path: Path) -> Path | None:
 
 def read(path: Path) -> tuple[Stored, ...]:
     """Give the image of a folder, or those of a collection as bioformats2raw writes them."""
+    path = path if path.is_dir() else path.parent
     attributes = _attributes(path)
     if "plate" in attributes:
         raise ReadError(f"{path.name} is a plate of wells; open the folder of one of its fields.")
