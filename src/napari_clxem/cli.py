@@ -1,4 +1,4 @@
-"""The same verbs from a terminal: ``napari-clxem demo``, ``link`` and ``open``."""
+"""The same verbs from a terminal: ``napari-clxem demo``, ``link``, ``info`` and ``open``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return demo(Path(options.out), window=not options.no_window)
         if options.verb == "link":
             return link(Path(options.description), Path(options.session))
+        if options.verb == "info":
+            return info([Path(path) for path in options.paths])
         return open_path(Path(options.path))
     except ClxemError as error:
         print(f"napari-clxem: {error}", file=sys.stderr)
@@ -41,7 +43,23 @@ def _parser() -> argparse.ArgumentParser:
     link_verb.add_argument("session", help="the .clxem.json file to write")
     open_verb = verbs.add_parser("open", help="open a session in napari")
     open_verb.add_argument("path", help="a .clxem.json session file")
+    info_verb = verbs.add_parser("info", help="print what files say of themselves")
+    info_verb.add_argument("paths", nargs="+", metavar="file", help="an image file or folder")
     return parser
+
+
+def info(paths: Sequence[Path]) -> int:
+    """Print what each file says of itself, and what is missing; status 1 where one cannot."""
+    from napari_clxem.io import describe
+
+    status = 0
+    for path in paths:
+        try:
+            print(describe(path), end="\n\n")
+        except ClxemError as error:
+            print(f"napari-clxem: {error}", file=sys.stderr)
+            status = 1
+    return status
 
 
 def demo(out: Path, window: bool = True) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_clxem.io.contrast import channel_limits, contrast_limits
+    from napari_clxem.io.description import describe, description_rows
     from napari_clxem.io.image import Channel, OpenedImage, Orientation, StagePosition
     from napari_clxem.io.opening import can_open, open_image, open_images, standing_file
     from napari_clxem.io.readers.alignments import (
@@ -32,6 +33,8 @@ _PUBLIC = {
     "can_open": "opening",
     "channel_limits": "contrast",
     "contrast_limits": "contrast",
+    "describe": "description",
+    "description_rows": "description",
     "open_image": "opening",
     "open_images": "opening",
     "read_alignment": "readers.alignments",
@@ -56,6 +59,8 @@ __all__ = [
     "can_open",
     "channel_limits",
     "contrast_limits",
+    "describe",
+    "description_rows",
     "open_image",
     "open_images",
     "read_alignment",
