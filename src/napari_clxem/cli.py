@@ -41,8 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     link_verb = verbs.add_parser("link", help="link a described grid and save the session")
     link_verb.add_argument("description", help="a grid.json, as in the sample grid")
     link_verb.add_argument("session", help="the .clxem.json file to write")
-    open_verb = verbs.add_parser("open", help="open a session in napari")
-    open_verb.add_argument("path", help="a .clxem.json session file")
+    open_verb = verbs.add_parser("open", help="open a session or a folder in napari")
+    open_verb.add_argument("path", help="a .clxem.json session file, or a folder of images")
     info_verb = verbs.add_parser("info", help="print what files say of themselves")
     info_verb.add_argument("paths", nargs="+", metavar="file", help="an image file or folder")
     return parser
@@ -99,7 +99,14 @@ def _linked(description: Path, path: Path) -> tuple[str, tuple[LinkRow, ...]]:
 
 
 def open_path(path: Path) -> int:
-    """Open a session file in a napari window."""
+    """Open a session file in a napari window, or propose the grid of a folder there."""
+    if path.is_dir():
+        from napari_clxem.plugin.folder import open_folder_window
+        from napari_clxem.plugin.window import wait
+
+        open_folder_window(path)
+        wait()
+        return 0
     if not path.is_file():
         raise SessionError(f"There is no session at {path}; give the path of a .clxem.json file.")
     from napari_clxem.plugin.window import open_window, wait

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from napari_clxem.errors import SessionError
@@ -136,7 +137,7 @@ def test_small_pictures_are_shown_where_the_files_are_not(
 ):
     session = Store(path=saved_grid, journal=False).session
     away = tmp_path_factory.mktemp("away") / "trip.clxem.zip"
-    there = unpack(pack(session, away, lambda one: grid.open(None, one), budget=200_000).path)
+    there = unpack(pack(session, away, lambda one: grid.open(None, one), budget=60_000).path)
     monkeypatch.setattr(OPEN, open_dataset)
     for file in saved_grid.parent.glob("*.tif"):
         file.unlink()
@@ -144,8 +145,10 @@ def test_small_pictures_are_shown_where_the_files_are_not(
     workspace.use(Store.open(there))
     workspace.show_site("c1", "reference")
     assert names(viewer) >= {"stack (small picture) · beads", "tomogram (small picture) · beads"}
-    layer = viewer.layers["tomogram (small picture) · beads"]
-    whole = grid.session.datasets[1]
-    assert layer.scale[-1] > whole.scale[-1]
-    extent = layer.extent.data[1] * layer.scale
-    assert extent == pytest.approx(whole.scale[-1] * (whole.shape[-1] - 1), abs=layer.scale[-1])
+    # Between the first and the last pixel of the picture lie as many µm as in the image.
+    layer, whole = workspace.layers.layers["map", 0], grid.session.datasets[2]
+    assert layer.name == "map (small picture) · beads"
+    spans = (np.array(layer.data.shape) - 1) * layer.scale
+    wanted = (np.array(whole.shape) - 1) * whole.scale
+    assert spans == pytest.approx(wanted, abs=max(layer.scale))
+    assert layer.scale[0] > whole.scale[0]
