@@ -10,36 +10,41 @@ import numpy as np
 from napari_clxem.frames.affine import Floats
 
 
-def _clip(polygon: Any, count: Any, fresh: Any, plane: Any) -> Any:
-    """Clip a polygon to n·p <= c in place (Sutherland & Hodgman 1974); give its new count."""
+def _clip(polygon: Any, count: Any, fresh: Any, heights: Any, plane: Any, eps: Any) -> Any:
+    """Clip a polygon to n·p <= c in place (Sutherland & Hodgman 1974); give its new count.
+
+    -1 says that all of it lies on the plane, within `eps`.
+    """
+    lowest, highest = np.inf, -np.inf
+    for i in range(count):
+        height = -plane[3]
+        for k in range(3):
+            height += plane[k] * polygon[i, k]
+        heights[i] = height
+        lowest, highest = min(lowest, height), max(highest, height)
+    if lowest > -eps and highest < eps:
+        return -1
+    if highest <= 0.0:
+        return count
+    if lowest >= 0.0:
+        return 0
     found = 0
     for i in range(count):
         j = i + 1 if i + 1 < count else 0
-        here, there = -plane[3], -plane[3]
-        for k in range(3):
-            here += plane[k] * polygon[i, k]
-            there += plane[k] * polygon[j, k]
+        here, there = heights[i], heights[j]
         if here <= 0.0:
-            fresh[found] = polygon[i]
+            for k in range(3):
+                fresh[found, k] = polygon[i, k]
             found += 1
         if (here < 0.0 < there) or (there < 0.0 < here):
             share = here / (here - there)
             for k in range(3):
                 fresh[found, k] = polygon[i, k] + share * (polygon[j, k] - polygon[i, k])
             found += 1
-    polygon[:found] = fresh[:found]
-    return found
-
-
-def _lies_on(polygon: Any, count: Any, plane: Any, tolerance: Any) -> Any:
-    """Whether all corners lie on the plane."""
-    for i in range(count):
-        height = -plane[3]
+    for i in range(found):
         for k in range(3):
-            height += plane[k] * polygon[i, k]
-        if abs(height) > tolerance:
-            return False
-    return True
+            polygon[i, k] = fresh[i, k]
+    return found
 
 
 def _cone(polygon: Any, count: Any) -> Any:
@@ -63,6 +68,7 @@ def _common_volume(
     """
     polygon = np.empty((64, 3))
     fresh = np.empty((64, 3))
+    heights = np.empty(64)
     total = 0.0
     for body in range(2):
         own, number, own_planes = (
@@ -71,18 +77,21 @@ def _common_volume(
         other = planes_2 if body == 0 else planes
         for f in range(len(number)):
             count = number[f]
-            polygon[:count] = own[f, :count]
+            for i in range(count):
+                for k in range(3):
+                    polygon[i, k] = own[f, i, k]
             for p in range(len(other)):
-                if count < 3:
-                    break
-                if _lies_on(polygon, count, other[p], eps):
+                kept = _clip(polygon, count, fresh, heights, other[p], eps)
+                if kept >= 0:
+                    count = kept
+                else:
                     along = 0.0
                     for k in range(3):
                         along += own_planes[f, k] * other[p, k]
                     if body == 1 or along < 0.0:
                         count = 0
-                else:
-                    count = _clip(polygon, count, fresh, other[p])
+                if count < 3:
+                    break
             if count >= 3:
                 total += _cone(polygon, count)
     return total
@@ -122,6 +131,7 @@ def _areas(parts: Any, counts: Any, signs: Any, low: Any, high: Any, shifts: Any
     found = np.zeros(len(shifts))
     polygon = np.zeros((64, 3))
     fresh = np.zeros((64, 3))
+    heights = np.zeros(64)
     plane = np.zeros(4)
     for s in range(len(shifts)):
         for part in range(len(signs)):
@@ -135,7 +145,7 @@ def _areas(parts: Any, counts: Any, signs: Any, low: Any, high: Any, shifts: Any
                     plane[k] = 1.0 if end else -1.0
                     edge = high[k] if end else low[k]
                     plane[3] = plane[k] * (edge + shifts[s, k])
-                    count = _clip(polygon, count, fresh, plane)
+                    count = max(_clip(polygon, count, fresh, heights, plane, 0.0), 0)
             area = 0.0
             for i in range(count):
                 j = i + 1 if i + 1 < count else 0
@@ -151,7 +161,7 @@ def kernels() -> tuple[Any, Any]:
 
     compiled = njit(cache=True, nogil=True)
     scope = globals()
-    for name in ("_clip", "_lies_on", "_cone", "_common_volume"):
+    for name in ("_clip", "_cone", "_common_volume"):
         if not hasattr(scope[name], "py_func"):
             scope[name] = compiled(scope[name])
     return compiled(_volumes), compiled(_areas)
@@ -177,7 +187,7 @@ def prisms(corners: Floats, rise: Floats) -> tuple[Floats, Floats, Floats]:
         Outward normal n and c of n·p <= c.
     """
     parts, count, _ = corners.shape
-    ends = np.roll(corners, -1, axis=1)
+    ends = np.concatenate([corners[:, 1:], corners[:, :1]], axis=1)
     # the sum over all corners is safe where some are in line
     up = _cross(corners - corners[:, :1], ends - corners[:, :1]).sum(axis=1)
     if up[0] @ rise < 0:

@@ -195,8 +195,8 @@ def _convex(corners: Floats) -> tuple[Floats, Floats, Floats]:
     """Give a polygon (n, 2 or 3) as convex parts (k, m, d), their counts, and signs."""
     flat = corners[:, -2:] if corners.shape[1] == 2 else _flattened(corners)
     total = signed_area(flat)
-    sides = np.roll(flat, -1, axis=0) - flat
-    turns = _cross(sides, np.roll(sides, -1, axis=0)) * np.sign(total)
+    sides = _next(flat) - flat
+    turns = _cross(sides, _next(sides)) * np.sign(total)
     if (turns >= -1e-12 * abs(total)).all():
         order = corners if total > 0 else corners[::-1]
         return order[np.newaxis], np.array([len(order)]), np.ones(1)
@@ -211,14 +211,22 @@ def _convex(corners: Floats) -> tuple[Floats, Floats, Floats]:
     return np.array(parts), np.full(len(parts), 3), np.array(signs)
 
 
+def _next(rows: Floats) -> Floats:
+    return np.concatenate([rows[1:], rows[:1]])
+
+
 def _cross(one: Floats, other: Floats) -> Floats:
     return np.asarray(one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0])
 
 
 def _flattened(corners: Floats) -> Floats:
     """Give coordinates (n, 2) within the plane of a polygon (n, 3)."""
-    spread = corners - corners.mean(axis=0)
-    return np.asarray(spread @ np.linalg.svd(spread, full_matrices=False)[2][:2].T)
+    spread = corners - corners[0]
+    first = spread[int(np.argmax((spread**2).sum(axis=1)))]
+    first = first / np.sqrt(first @ first)
+    rest = spread - np.outer(spread @ first, first)
+    second = rest[int(np.argmax((rest**2).sum(axis=1)))]
+    return np.column_stack([spread @ first, rest @ (second / np.sqrt(second @ second))])
 
 
 def _slab(lamella: Lamella, place: Affine) -> tuple[Floats, Floats, Floats, Floats]:

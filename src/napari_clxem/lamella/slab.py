@@ -174,7 +174,8 @@ class Lamella:
 def signed_area(corners: Floats) -> float:
     """Area of a polygon (n, 2), positive where it turns from the first axis to the second."""
     a, b = corners[:, 0], corners[:, 1]
-    return 0.5 * float(a @ np.roll(b, -1) - b @ np.roll(a, -1))
+    around = a[:-1] @ b[1:] - b[:-1] @ a[1:]
+    return 0.5 * float(around + a[-1] * b[0] - b[-1] * a[0])
 
 
 def inside_polygon(points: Floats, corners: Floats) -> np.ndarray:
