@@ -12,54 +12,85 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_clxem.fiducials.profiles import Floats
 
-_BLOCK_2D = 2048
-_BLOCK_3D = (96, 512, 512)
+_BLOCK_2D = 4096
+_BLOCK_3D = (64, 1024, 1024)
+_AVERAGED = 4
+"""Pixels averaged to one from which on blocks have their full width."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A part of an image: `data` covers the core and `halo` pixels on every side.
+    """A part of an image: the core and `halo` pixels around it, as far as the image goes.
 
-    `data` is NaN outside the image. `start` is the index of the core's first pixel, `core` its
-    size.
+    Parameters
+    ----------
+    data : ndarray
+        Pixels in the image's own type.
+    origin : tuple of int
+        Index in the image of the first pixel of `data`.
+    start, core : tuple of int
+        Index of the core's first pixel, and its size.
     """
 
-    data: Floats
+    data: NDArray[Any]
+    origin: tuple[int, ...]
     start: tuple[int, ...]
     core: tuple[int, ...]
-    halo: tuple[int, ...]
 
-    @property
-    def origin(self) -> tuple[int, ...]:
-        """Index in the image of the first pixel of `data`."""
-        return tuple(s - h for s, h in zip(self.start, self.halo, strict=True))
+    def read(self, start: tuple[int, ...], stop: tuple[int, ...]) -> Floats:
+        """Read pixels `start` to `stop` of the image as floats, NaN where `data` has none."""
+        inner = tuple(
+            slice(min(max(a - o, 0), n), min(max(b - o, 0), n))
+            for a, b, o, n in zip(start, stop, self.origin, self.data.shape, strict=True)
+        )
+        values = self.data[inner]
+        if all(n == b - a for n, a, b in zip(values.shape, start, stop, strict=True)):
+            return finite(values)
+        found = np.full([b - a for a, b in zip(start, stop, strict=True)], np.nan, np.float32)
+        target = tuple(
+            slice(s.start + o - a, s.stop + o - a)
+            for s, o, a in zip(inner, self.origin, start, strict=True)
+        )
+        found[target] = finite(values)
+        return found
+
+    def inside(self) -> NDArray[Any]:
+        """Give the pixels of the core."""
+        return self.data[
+            tuple(
+                slice(a - o, a - o + n)
+                for a, o, n in zip(self.start, self.origin, self.core, strict=True)
+            )
+        ]
 
 
-def read_padded(image: Any, start: tuple[int, ...], stop: tuple[int, ...]) -> Floats:
-    """Read pixels `start` to `stop` as floats, NaN where that lies outside the image."""
-    inner = tuple(
-        slice(min(max(a, 0), n), min(max(b, 0), n))
-        for a, b, n in zip(start, stop, image.shape, strict=True)
-    )
-    data = np.full([b - a for a, b in zip(start, stop, strict=True)], np.nan, np.float32)
-    target = tuple(slice(s.start - a, s.stop - a) for s, a in zip(inner, start, strict=True))
-    values = np.asarray(image[inner]).astype(np.float32)
-    data[target] = np.where(np.isfinite(values), values, np.nan)
-    return data
+def finite(values: NDArray[Any]) -> Floats:
+    """Give pixels as 32-bit floats, NaN where they are not finite."""
+    floats = values.astype(np.float32)
+    if values.dtype.kind == "f":
+        floats[~np.isfinite(floats)] = np.nan
+    return floats
 
 
-def _size(shape: tuple[int, ...], multiple: tuple[int, ...]) -> tuple[int, ...]:
+def _size(
+    shape: tuple[int, ...], multiple: tuple[int, ...], averaged: tuple[int, ...]
+) -> tuple[int, ...]:
     """Side of a block: a multiple of `multiple`, no longer than the image needs."""
-    wanted = (_BLOCK_2D, _BLOCK_2D) if len(shape) == 2 else _BLOCK_3D
+    wanted: tuple[int, ...] = (_BLOCK_2D, _BLOCK_2D) if len(shape) == 2 else _BLOCK_3D
+    if np.prod(averaged) < _AVERAGED:
+        wanted = (*wanted[:-2], wanted[-2] // 2, wanted[-1] // 2)
     return tuple(
         m * max(1, min(w // m, -(-n // m))) for n, w, m in zip(shape, wanted, multiple, strict=True)
     )
 
 
-def blocks(image: Any, multiple: tuple[int, ...], halo: tuple[int, ...]) -> Iterator[Block]:
+def blocks(
+    image: Any, multiple: tuple[int, ...], halo: tuple[int, ...], averaged: tuple[int, ...]
+) -> Iterator[Block]:
     """Give every block of an image in order.
 
     Parameters
@@ -70,14 +101,20 @@ def blocks(image: Any, multiple: tuple[int, ...], halo: tuple[int, ...]) -> Iter
         Blocks start at multiples of this, along each axis.
     halo : tuple of int
         Pixels to read beyond the core on each side; made a multiple of `multiple`.
+    averaged : tuple of int
+        Pixels averaged to one for detection: how large a block may be depends on it.
     """
     shape = tuple(image.shape)
-    size = _size(shape, multiple)
+    size = _size(shape, multiple, averaged)
     margin = tuple(m * -(-h // m) for h, m in zip(halo, multiple, strict=True))
     for start in product(*[range(0, n, s) for n, s in zip(shape, size, strict=True)]):
-        low = tuple(a - h for a, h in zip(start, margin, strict=True))
-        high = tuple(a + s + h for a, s, h in zip(start, size, margin, strict=True))
-        yield Block(read_padded(image, low, high), start, size, margin)
+        low = tuple(max(0, a - h) for a, h in zip(start, margin, strict=True))
+        high = tuple(
+            min(n, a + s + h) for n, a, s, h in zip(shape, start, size, margin, strict=True)
+        )
+        core = tuple(min(n, a + s) - a for n, a, s in zip(shape, start, size, strict=True))
+        data = np.asarray(image[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
+        yield Block(data, low, start, core)
 
 
 def bin_mean(block: Floats, factor: tuple[int, ...]) -> Floats:

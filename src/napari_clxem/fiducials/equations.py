@@ -38,6 +38,11 @@ class Equations:
         Which parameter sits where.
     noise : NoiseModel
         Variance of a pixel.
+
+    Attributes
+    ----------
+    cost : (n,) ndarray
+        Squared residuals over their variances, of the accepted parameters.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Equations:
         self._half = np.abs(windows.offsets).max(axis=(0, 2))
         # Two models of each window, and which of them was accepted.
         self._models = np.zeros((2, *windows.data.shape))
+        self.cost = np.full(len(windows.data), np.nan)
         self._side = np.zeros(len(windows.data), dtype=np.intp)
 
     def linear(self, start: Floats, rows: Rows, most: int) -> Floats:

@@ -24,10 +24,10 @@ from napari_clxem.fiducials.modelling import (
     solve,
 )
 from napari_clxem.fiducials.profiles import Floats, Profile
-from napari_clxem.fiducials.residuals import smooth_residuals
+from napari_clxem.fiducials.residuals import Smooth, smooth_residuals
 
 _WIDEST = float(np.log(2.5))
-_STEPS = 25
+_STEPS, _FEW_STEPS = 15, 5
 _FLAT = 0.01
 _STILL, _SETTLED = 0.1, 0.15
 """Last step, in sd, of fits that need no further one, and of those that count as settled."""
@@ -167,6 +167,7 @@ def _steps(
         active = active[(damping[active] < 1e8) & (last[active] > _STILL)]
         if not len(active):
             break
+    equations.cost = normal[:, -1, -1]
     return now, last < _SETTLED, normal[:, :-1, :-1] + np.diag(prior)
 
 
@@ -184,14 +185,18 @@ def _bead_row(
     converged: Flags,
     covariance: Floats,
     bead: int,
+    diagnose: bool,
 ) -> BeadFits:
     """Give one bead of every window."""
     layout, noise = equations.layout, equations.noise
     at, peak = layout.centre(bead), layout.amplitude(bead)
     widths = slice(layout.first_width, layout.first_background)
     centre, amplitude, log_width = parameters[:, at], parameters[:, peak], parameters[:, widths]
-    normal, valid, lobe = equations.leftovers(parameters, bead)
-    smooth = smooth_residuals(normal, covariance, equations.degrees, valid)
+    seen, smooth = np.ones(len(centre)), Smooth.nothing(len(centre))
+    if diagnose:
+        normal, valid, lobe = equations.leftovers(parameters, bead)
+        smooth = smooth_residuals(normal, covariance, equations.degrees, valid)
+        seen = lobe * windows.pixel / profile_volume(profile, log_width)
     background = parameters[:, layout.first_background] + np.einsum(
         "nd,nd->n", parameters[:, layout.first_background + 1 :], centre
     )
@@ -205,20 +210,25 @@ def _bead_row(
         background=background,
         width=np.exp(log_width),
         width_sd=np.sqrt(variances[:, widths]),
-        chi2=normal[:, -1, -1] / np.maximum(valid - layout.size, 1),
+        chi2=equations.cost / np.maximum(np.isfinite(windows.data).sum(axis=1) - layout.size, 1),
         noise=np.sqrt(noise.variance(background + amplitude)),
         structure=smooth.every,
         lopsided=smooth.odd,
         misfit=smooth.left * pixel_sd / np.maximum(np.abs(amplitude), 1e-300),
         elongation=smooth.oval,
         elongation_sd=smooth.oval_sd,
-        seen=lobe * windows.pixel / profile_volume(profile, log_width),
+        seen=seen,
         converged=converged,
     )
 
 
 def fit_beads(
-    profile: Profile, windows: Windows, starts: Floats, noise: NoiseModel, leash: Floats
+    profile: Profile,
+    windows: Windows,
+    starts: Floats,
+    noise: NoiseModel,
+    leash: Floats,
+    rough: bool = False,
 ) -> tuple[BeadFits, Equations]:
     """Fit beads to windows.
 
@@ -234,6 +244,9 @@ def fit_beads(
         Variance of a pixel.
     leash : (d,) ndarray
         Furthest a bead may move from its start, µm.
+    rough : bool
+        Whether a few steps will do, and nobody asks what the fits leave: structure, misfit and
+        elongation are then those of perfect beads, and `seen` is 1.
 
     Returns
     -------
@@ -253,10 +266,11 @@ def fit_beads(
     begin = equations.linear(begin, np.arange(len(begin)), few)
     if few < most:
         begin, _, _ = _steps(begin, layout, equations, leash / 2.0, few, 2)
-    found, converged, normal = _steps(begin, layout, equations, leash / 2.0, most, _STEPS)
+    steps = _FEW_STEPS if rough else _STEPS
+    found, converged, normal = _steps(begin, layout, equations, leash / 2.0, most, steps)
     covariance = invert(normal)
     rows = [
-        _bead_row(profile, windows, equations, found, converged, covariance, k)
+        _bead_row(profile, windows, equations, found, converged, covariance, k, not rough)
         for k in range(layout.beads)
     ]
     return concatenate(rows), equations
@@ -265,3 +279,11 @@ def fit_beads(
 def select(fits: BeadFits, rows: NDArray[np.generic]) -> BeadFits:
     """Give some rows of the fits."""
     return BeadFits(**{k: getattr(fits, k)[rows] for k in BeadFits.__dataclass_fields__})
+
+
+def replace_rows(fits: BeadFits, rows: NDArray[np.intp], by: BeadFits) -> BeadFits:
+    """Put other fits in the place of some rows."""
+    merged = {name: getattr(fits, name).copy() for name in BeadFits.__dataclass_fields__}
+    for name, values in merged.items():
+        values[rows] = getattr(by, name)
+    return BeadFits(**merged)

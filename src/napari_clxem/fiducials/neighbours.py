@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_clxem.fiducials.candidates import Candidates
-from napari_clxem.fiducials.localisation import BeadFits, fit_beads
+from napari_clxem.fiducials.localisation import BeadFits, fit_beads, replace_rows
 from napari_clxem.fiducials.modelling import Flags, Indices, NoiseModel, Windows
 from napari_clxem.fiducials.profiles import Floats, Profile
 
@@ -92,7 +92,6 @@ def fit_groups(
     BeadFits
         `fits` with the rows of the groups' beads replaced.
     """
-    merged = {name: getattr(fits, name).copy() for name in BeadFits.__dataclass_fields__}
     for size in range(2, _LARGEST + 1):
         alike = np.array([g for g in groups if len(g) == size], dtype=np.intp).reshape(-1, size)
         if not len(alike):
@@ -100,17 +99,23 @@ def fit_groups(
         joint = _join(windows, alike)
         starts = fits.positions[alike] - joint.centres[:, None, :]
         both, _ = fit_beads(profile, joint, starts, noise, leash / 2.0)
-        for name, values in merged.items():
-            values[alike.T.ravel()] = getattr(both, name)
-    return BeadFits(**merged)
+        fits = replace_rows(fits, alike.T.ravel(), both)
+    return fits
 
 
 def _join(windows: Windows, groups: Indices) -> Windows:
-    """One window per group, centred on the first bead's."""
+    """One window per group, centred on the first bead's; pixels that none has come last."""
     centres = windows.centres[groups[:, 0]]
     data = np.concatenate([windows.data[column] for column in groups.T], axis=1)
     offsets = np.concatenate(
         [windows.offsets + (windows.centres[column] - centres)[:, :, None] for column in groups.T],
         axis=2,
     )
-    return Windows(data, offsets, centres, windows.pixel)
+    valid = np.isfinite(data)
+    order = np.argsort(~valid, axis=1, kind="stable")[:, : int(valid.sum(axis=1).max())]
+    return Windows(
+        np.take_along_axis(data, order, axis=1),
+        np.take_along_axis(offsets, order[:, None, :], axis=2),
+        centres,
+        windows.pixel,
+    )

@@ -33,10 +33,16 @@ def cell_noise(block: Floats, cell: tuple[int, ...]) -> tuple[Floats, Floats]:
     sides = (*cell[:-2], cell[-2] // 2, cell[-1] // 2)
     valid = np.isfinite(square)
     count = _sum_cells(valid.astype(float), sides)
+    squares = _sum_cells(np.where(valid, square, 0.0), sides)
+    levels = _sum_cells(np.where(valid, level, 0.0), sides)
+    return cell_means(squares, levels, count, int(np.prod(sides)))
+
+
+def cell_means(square: Floats, level: Floats, count: Floats, squares: int) -> tuple[Floats, Floats]:
+    """Turn sums over `count` of the `squares` of each cell into its mean and variance."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = _sum_cells(np.where(valid, level, 0.0), sides) / count
-        variance = _sum_cells(np.where(valid, square, 0.0), sides) / count
-    enough = count >= np.prod(sides) / 8.0
+        mean, variance = level / count, square / count
+    enough = count >= squares / 8.0
     return np.where(enough, mean, np.nan), np.where(enough, variance, np.nan)
 
 

@@ -65,6 +65,12 @@ class Smooth:
     oval: Floats
     oval_sd: Floats
 
+    @classmethod
+    def nothing(cls, count: int) -> Smooth:
+        """Give what perfect beads leave."""
+        one, none = np.ones(count), np.zeros(count)
+        return cls(one, one, none, none, none)
+
 
 def pattern_degrees(ndim: int) -> Indices:
     """Degrees (k, d) of the products of Legendre polynomials beyond a slope."""

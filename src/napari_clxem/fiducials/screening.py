@@ -16,7 +16,9 @@ _LONGEST, _SHORTEST = 1.7, 1.8
 """Factors by which a bead's image may differ from the profile, across and along the axis."""
 
 _OVAL = 0.2
-_MISFIT = 0.18
+_MISFIT, _LESS = 0.18, 0.08
+"""Misfit that no bead has, and that none has whose pixels do not fit in detail either."""
+
 _LEAST_SEEN = 0.8
 _LEAST_OWN = 0.6
 
@@ -65,6 +67,7 @@ def reasons(
         *_axial_tests(fits),
         ("not round", oval > _OVAL),
         ("does not fit a bead", (fits.structure > 2.0) & (fits.misfit > _MISFIT)),
+        ("does not fit a bead", (fits.chi2 > 2.0) & (fits.misfit > _LESS)),
         ("lost in the structure around it", shape.sign * significance(fits) < threshold),
         ("the fit did not settle", ~fits.converged),
     ]
