@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_clxem.errors import ClxemError, NoPathError
+from napari_clxem.frames.adjustment import Adjustment, JointRoute, adjusted
 from napari_clxem.frames.affine import Affine, Floats, as_points
 from napari_clxem.frames.lifting import completed
 from napari_clxem.frames.route import Closure, Node, Route, Step, begin, carry, closure, size
@@ -49,6 +50,7 @@ class FrameGraph:
         self._nodes: dict[str, Node] = {}
         self._steps: dict[str, list[Step]] = {}
         self._links: dict[str, Step] = {}
+        self._given: dict[str, UncertainAffine] = {}
         self._found: dict[tuple[str, str, bytes | None], Route] = {}
 
     @property
@@ -124,11 +126,14 @@ class FrameGraph:
         name = link or f"{moving} -> {fixed} #{len(self._links) + 1}"
         if name in self._links:
             raise ClxemError(f"There is a link {name!r} already; choose another identifier.")
-        forward = completed(transform, start, end, tilt_sd)
+        self._given[name] = transform
+        self._join(name, start, end, completed(transform, start, end, tilt_sd))
+
+    def _join(self, name: str, start: Node, end: Node, forward: UncertainAffine) -> None:
         self._found.clear()
-        self._links[name] = Step(moving, end, name, forward)
-        self._steps[moving].append(self._links[name])
-        self._steps[fixed].append(Step(fixed, start, name, forward.inverted()))
+        self._links[name] = Step(start.name, end, name, forward)
+        self._steps[start.name].append(self._links[name])
+        self._steps[end.name].append(Step(end.name, start, name, forward.inverted()))
 
     def transform(self, start: str, end: str, points: ArrayLike | None = None) -> Route:
         """Find the route with the smallest predicted error at the given points.
@@ -185,21 +190,49 @@ class FrameGraph:
     @property
     def closures(self) -> tuple[Closure, ...]:
         """Loops among the links: each link beyond a spanning tree against the way around it."""
+        return tuple(closure(way, direct) for way, direct in self.loops())
+
+    def loops(self) -> Iterator[tuple[Route, Route]]:
+        """Give each link beyond a spanning tree, after the way around it through the tree."""
         tree = FrameGraph()
         tree._nodes = self._nodes
         tree._steps = {name: [] for name in self._nodes}
-        found = []
         for name, step in self._links.items():
             start = self._nodes[step.start]
             if step.end.name in tree.reachable(step.start):
-                way = next(tree._routes(start, step.end.name, None))
-                found.append(closure(way[1], Route(start, (step,))))
+                yield next(tree._routes(start, step.end.name, None))[1], Route(start, (step,))
             else:
                 tree._steps[step.start].append(step)
                 tree._steps[step.end.name].extend(
                     back for back in self._steps[step.end.name] if back.link == name
                 )
-        return tuple(found)
+
+    def adjust(self) -> AdjustedGraph:
+        """Bring all links into agreement: every loop closes, each link giving way by its error.
+
+        Links share what they know of a bead that was picked once and used in both. Loops of
+        volumes close fully, those through planes to within some hundredths of the links' errors.
+        The graph itself stays as it is; so do links that bend or whose error is unknown.
+
+        Returns
+        -------
+        AdjustedGraph
+        """
+        found = AdjustedGraph()
+        found._nodes = dict(self._nodes)
+        found._steps = {name: [] for name in self._nodes}
+        found._given = dict(self._given)
+        steps = {name: step for name, step in self._links.items() if _adjustable(step)}
+        loops = [
+            (way, direct)
+            for way, direct in self.loops()
+            if all(link in steps for link in (*way.links, *direct.links))
+        ]
+        found.adjustment = adjusted(steps, self._given, loops)
+        for name, step in self._links.items():
+            forward = found.adjustment.maps.get(name, step.map)
+            found._join(name, self._nodes[step.start], step.end, forward)
+        return found
 
     def _routes(self, node: Node, end: str, points: Floats | None) -> Iterator[tuple[float, Route]]:
         """Give simple routes with their mean squared error, those good in the plane first."""
@@ -224,3 +257,29 @@ class FrameGraph:
                     there = carry(step, *here)
                     longer = Route(node, (*route.steps, step))
                     heapq.heappush(waiting, (size(there[1], 2), next(order), longer, there))
+
+
+class AdjustedGraph(FrameGraph):
+    """A graph whose loops were closed by :meth:`FrameGraph.adjust`.
+
+    Errors along its routes count what the links have in common.
+
+    Attributes
+    ----------
+    adjustment : Adjustment
+        What was done: corrections, and whether the loops contradict each other.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.adjustment = Adjustment((), {}, np.zeros((0, 0)), 0.0, 0)
+
+    def transform(self, start: str, end: str, points: ArrayLike | None = None) -> Route:
+        """Find the route as in :meth:`FrameGraph.transform`; its error is the joint one."""
+        route = super().transform(start, end, points)
+        return JointRoute(route.start, route.steps, joint=self.adjustment)
+
+
+def _adjustable(step: Step) -> bool:
+    """Tell whether a link is an affine map of known error."""
+    return not step.map.bends and bool(np.isfinite(step.map.covariance).all())

@@ -13,6 +13,8 @@ from napari_clxem.frames.affine import Affine, Floats, as_points
 from napari_clxem.frames.route import Node
 from napari_clxem.frames.uncertainty import UncertainAffine
 
+_PLANAR = np.array([1, 2, 3, 5, 6, 7])  # entries of [L | t] without its z column
+
 
 @dataclass(frozen=True, eq=False)
 class Lifted(UncertainAffine):
@@ -72,8 +74,8 @@ def completed(
 ) -> UncertainAffine:
     """Complete a map to 3D: by its viewing direction, with the centre at the plane's height."""
     linear = Affine(transform.matrix).linear
-    rows, columns = linear.shape
-    if rows == 3:
+    columns = linear.shape[1]
+    if len(linear) == 3:
         return transform
     covariance = transform.covariance
     if transform.bends:  # the warp knows its own error
@@ -83,16 +85,7 @@ def completed(
         linear = np.column_stack([np.zeros(2), linear])
         covariance = _with_z_column(covariance, lean)
     centre = np.concatenate([[start.z[0]], transform.centre])[-3:]
-
-    def upright(entries: Floats) -> Floats:
-        """Entries (2, 4) of [L | t] to the rows (3, 4) of the completed map."""
-        cross = np.cross(entries[0, :3], entries[1, :3])
-        normal = cross / np.sqrt(np.linalg.norm(cross))
-        return np.vstack([np.append(normal, end.z[0]), entries])
-
-    entries = np.column_stack([linear, Affine(transform.matrix).transform(transform.centre)[0]])
-    full = upright(entries)
-    jacobian = _jacobian(upright, entries)
+    full, jacobian = _upright(linear, transform, end)
     matrix = Affine.from_parts(full[:, :3], full[:, 3] - full[:, :3] @ centre).matrix
     covariance, dof = jacobian @ covariance @ jacobian.T, transform.region_dof
     if transform.bends:
@@ -100,11 +93,36 @@ def completed(
     return UncertainAffine(matrix, centre, covariance, dof)
 
 
+def completion(transform: UncertainAffine, end: Node) -> Floats:
+    """Give the derivatives of the completed map's 12 entries of [A | t] by the map's own."""
+    linear = Affine(transform.matrix).linear
+    if len(linear) == 3:
+        return np.eye(12)
+    if linear.shape[1] == 3:
+        return _upright(linear, transform, end)[1]
+    seen = np.column_stack([np.zeros(2), linear])
+    return _upright(seen, transform, end)[1][:, _PLANAR]
+
+
+def _upright(linear: Floats, transform: UncertainAffine, end: Node) -> tuple[Floats, Floats]:
+    """Complete (2, 3) L to the rows (3, 4) of [A | t]; also their derivatives by those of [L | t].
+
+    The first row looks along the viewing direction, and leads to the plane's height.
+    """
+
+    def rows(entries: Floats) -> Floats:
+        cross = np.cross(entries[0, :3], entries[1, :3])
+        normal = cross / np.sqrt(np.linalg.norm(cross))
+        return np.vstack([np.append(normal, end.z[0]), entries])
+
+    entries = np.column_stack([linear, Affine(transform.matrix).transform(transform.centre)[0]])
+    return rows(entries), _jacobian(rows, entries)
+
+
 def _with_z_column(covariance: Floats, lean: float) -> Floats:
     """Insert a z column of sd `lean` into the covariance of a planar map: (6, 6) to (8, 8)."""
-    rows = np.array([1, 2, 3, 5, 6, 7])
     found = np.diag([lean**2, 0.0, 0.0, 0.0] * 2)
-    found[np.ix_(rows, rows)] = covariance
+    found[np.ix_(_PLANAR, _PLANAR)] = covariance
     return found
 
 
