@@ -10,7 +10,13 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from napari_clxem.errors import LamellaError, PointsError
-from napari_clxem.lamella import Lamella, capture_probability
+from napari_clxem.lamella import (
+    Lamella,
+    capture_in_view,
+    capture_probability,
+    fib_projection,
+    lift,
+)
 
 
 def share_of_sphere(offset, radius, half):
@@ -164,3 +170,33 @@ def test_bad_input_is_named(changes, said):
 def test_target_in_a_plane_is_refused():
     with pytest.raises(PointsError, match="target"):
         capture_probability(Lamella((0, 0, 0), 10.0), (0, 0))
+
+
+def test_the_view_gives_what_space_gives():
+    rng = np.random.default_rng(12)
+    for _ in range(20):
+        lamella, target, radius, _ = random_case(rng)
+        spread = rng.normal(size=(2, 2)) * 0.1
+        spread = spread @ spread.T
+        view = fib_projection(lamella.angle, lamella.azimuth)
+        centre, seen = view.transform([lamella.centre, target])
+        flat = capture_in_view(
+            centre,
+            seen,
+            radius,
+            spread,
+            thickness=lamella.thickness,
+            width=lamella.width,
+            damage=lamella.damage,
+        )
+        full = capture_probability(lamella, target, radius, lift(spread, view.matrix))
+        for name in ("centre", "whole", "volume_fraction", "width", "offset", "sigma"):
+            assert getattr(flat, name) == pytest.approx(getattr(full, name), abs=1e-9)
+        assert flat.length == 1
+
+
+def test_the_view_needs_one_target():
+    with pytest.raises(LamellaError, match="one target"):
+        capture_in_view((0, 0), [(0, 0), (1, 1)])
+    with pytest.raises(LamellaError, match="2 x 2"):
+        capture_in_view((0, 0), (0, 0), covariance=np.eye(3))

@@ -1,6 +1,6 @@
 """Lamella: what to cut, and what the cut holds."""
 
-from napari_clxem.lamella.capture import Capture, capture_probability
+from napari_clxem.lamella.capture import Capture, capture_in_view, capture_probability
 from napari_clxem.lamella.fib_view import (
     ViewFit,
     angles_of,
@@ -78,6 +78,7 @@ __all__ = [
     "best_beads",
     "campaign",
     "campaign_table",
+    "capture_in_view",
     "capture_probability",
     "composed",
     "face_on_tilt",

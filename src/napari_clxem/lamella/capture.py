@@ -101,6 +101,56 @@ def capture_probability(
     )
 
 
+def capture_in_view(
+    centre: ArrayLike,
+    target: ArrayLike,
+    radius: float = 0.0,
+    covariance: ArrayLike | None = None,
+    *,
+    thickness: float = 0.3,
+    width: float = 12.0,
+    damage: float = 0.0,
+) -> Capture:
+    """Give the capture of a target by a box drawn in the FIB image, where the ion beam sees both.
+
+    Nothing need be known along the beam: it is what is milled through. Length is not judged here
+    and reported as 1.
+
+    Parameters
+    ----------
+    centre : (2,) array_like
+        Middle of the box (row, column), µm; its thickness runs along rows.
+    target : (2,) array_like
+        Where the target shows (row, column), µm.
+    radius : float
+        Of the target, µm.
+    covariance : (2, 2) array_like, optional
+        Of the target in the image against the box, µm².
+    thickness, width, damage : float
+        Of the lamella, µm.
+
+    Returns
+    -------
+    Capture
+        Its `offset` is positive where the target lies above the box.
+
+    Raises
+    ------
+    LamellaError, PointsError
+        As :func:`capture_probability`.
+    """
+    row, column = as_points(centre, 2, "The box's centre")[0].tolist()
+    points = as_points(target, 2, "The target")
+    spread = np.zeros((2, 2)) if covariance is None else np.asarray(covariance, float)
+    if len(points) != 1 or spread.shape != (2, 2):
+        raise LamellaError("In a view, give one target (row, column) and its covariance 2 x 2.")
+    # rows run against the normal, columns against the direction across
+    full = np.zeros((3, 3))
+    full[np.ix_([0, 2], [0, 2])] = spread
+    lamella = Lamella((-row, 0.0, -column), 0.0, 0.0, thickness, width, 1.0, damage)
+    return capture_probability(lamella, (-points[0, 0], 0.0, -points[0, 1]), radius, full)
+
+
 def inside(offset: ArrayLike, sigma: ArrayLike, half: ArrayLike) -> Floats:
     """Give the probability that N(offset, sigma²) lies within ± half; 0 where half is 0 or less."""
     from scipy.special import ndtr
