@@ -86,7 +86,7 @@ def xray_dose(fluence: Any, energy: Any, material: str | Material = "cell") -> A
     """
     photons = not_negative(fluence, "1/micrometer**2", "The fluence")
     ev = positive(energy, "electron_volt", "The photon energy")
-    per_gram = photons * 1e8 * mass_attenuation(material, ev)  # photons absorbed
+    per_gram = photons * 1e8 * mass_attenuation(as_material(material), ev)  # photons absorbed
     return per_gram * ev * ELEMENTARY_CHARGE * 1e3 * 1e-6
 
 

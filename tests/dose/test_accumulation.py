@@ -1,0 +1,298 @@
+"""Sums over exposures: maps against points, frames, time, uncertainty."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import ndtr
+
+from napari_clxem.dose import (
+    DoseWarning,
+    Exposure,
+    History,
+    Replay,
+    cumulative,
+    cumulative_map,
+)
+from napari_clxem.errors import ClxemError
+from napari_clxem.frames import Affine, FrameGraph, UncertainAffine
+
+SXT = np.arange(-65, 66)
+
+
+def exposure(**fields):
+    return Exposure.tilt_series(
+        **{
+            "modality": "sxt",
+            "frame": "map",
+            "aim": (0.0, 0.0),
+            "beam_radius": 10.0,
+            "tilts": SXT,
+            "dose_per_image": 0.5,
+            **fields,
+        }
+    )
+
+
+def many(seed, count=25, frame="map"):
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        beam = (
+            {"beam_radius": rng.uniform(2, 9)}
+            if rng.random() < 0.6
+            else {"beam_radius": None, "beam_size": rng.uniform(2, 15, 2)}
+        )
+        if rng.random() < 0.3 and beam["beam_radius"] is None:
+            beam["beam_turn"] = rng.uniform(-90, 90)
+        if rng.random() < 0.3:
+            beam["halo"] = ((1.5, 0.3),)
+        found.append(
+            exposure(
+                **beam,
+                frame=frame,
+                aim=rng.uniform(-30, 30, 2),
+                axis_azimuth=rng.uniform(-180, 180),
+                pretilt=rng.uniform(-15, 15),
+                tilts=rng.uniform(-70, 70, rng.integers(1, 40)),
+                dose_per_image=rng.uniform(0.1, 2),
+                images=int(rng.integers(1, 3)),
+            )
+        )
+    return found
+
+
+def pixels(origin, shape, pixel):
+    rows, columns = np.mgrid[: shape[0], : shape[1]].reshape(2, -1)
+    return np.column_stack([origin[0] + rows * pixel, origin[1] + columns * pixel])
+
+
+def assert_same(raster, values):
+    """Equal but for pixels on a rim, where rounding may decide."""
+    values = values.reshape(raster.shape)
+    assert np.mean(np.abs(raster - values) > 1e-9 * values.max()) < 1e-4
+    assert values.max() > 0
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=12, deadline=None)
+def test_a_map_is_what_the_points_say(seed):
+    found = many(seed)
+    origin, shape, pixel = (-45.3, -44.1), (120, 110), 0.83
+    raster = cumulative_map(found, origin, shape, pixel)
+    assert_same(raster, cumulative(found, pixels(origin, shape, pixel)))
+    one_by_one = sum(one.dose_at(pixels(origin, shape, pixel)) for one in found)
+    assert_same(raster, one_by_one)
+
+
+def test_many_footprints_on_threads_are_what_few_are():
+    found = many(5, 700)
+    raster = cumulative_map(found, (-40.0, -40.0), (81, 81), 1.0)
+    parts = [cumulative_map(found[k::7], (-40.0, -40.0), (81, 81), 1.0) for k in range(7)]
+    assert raster == pytest.approx(np.sum(parts, axis=0), rel=1e-9)
+
+
+def test_pixels_may_be_oblong_and_origin_is_a_pixel_centre():
+    one = exposure(tilts=(0.0,), beam_radius=None, beam_size=(2.0, 6.0), aim=(5.0, 20.0))
+    raster = cumulative_map([one], (0.0, 10.0), (11, 11), (1.0, 2.0))
+    assert np.argwhere(raster > 0).min(axis=0).tolist() == [4, 4]
+    assert np.argwhere(raster > 0).max(axis=0).tolist() == [6, 6]
+
+
+def test_sums_add_up_where_exposures_overlap():
+    pair = [exposure(), exposure(aim=(0.0, 12.0), modality="tem", beam_radius=1.0, tilts=(0.0,))]
+    assert cumulative(pair, [[0, 12.0]])[0] == pytest.approx(0.5 * 64 + 0.5)
+
+
+def linked(sigma=0.0, ndim=2):
+    """A graph in which "sxt" is turned by 30° and shifted against "map"."""
+    graph = FrameGraph()
+    graph.add_frame("map", ndim=2, z=(0.0, 0.0))
+    graph.add_frame("sxt", ndim=ndim)
+    turn = np.deg2rad(30.0)
+    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    matrix = Affine.from_parts(linear, (100.0, 50.0)).matrix
+    if ndim == 3:
+        full = np.eye(4)
+        full[1:, 1:] = matrix
+        matrix = full[[1, 2], :]
+    graph.add_link("sxt", "map", UncertainAffine.declared(matrix, np.zeros(ndim), shift_sd=sigma))
+    return graph
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_exposures_of_another_frame_are_brought_over(ndim):
+    graph = linked(ndim=ndim)
+    one = exposure(frame="sxt", aim=(3.0, 4.0), axis_azimuth=12.0)
+    local = np.random.default_rng(0).uniform(-25, 30, (300, 2))
+    inside = local if ndim == 2 else np.column_stack([np.zeros(300), local])
+    there = graph.transform("sxt", "map").transform(inside)
+    assert cumulative([one], there, graph, "map") == pytest.approx(one.dose_at(local))
+    origin, shape, pixel = (75.0, 20.0), (60, 60), 1.03
+    raster = cumulative_map([one], origin, shape, pixel, graph, "map")
+    assert_same(raster, cumulative([one], pixels(origin, shape, pixel), graph, "map"))
+    peak = np.argwhere(raster == raster.max()).mean(axis=0) * pixel + origin
+    aim = [0.0, 3.0, 4.0][3 - ndim :]
+    assert peak == pytest.approx(graph.transform("sxt", "map").transform([aim])[0], abs=1.0)
+
+
+def test_a_tilted_frame_sees_the_map_at_an_angle():
+    graph = FrameGraph()
+    graph.add_frame("volume", 3)
+    graph.add_frame("other", 3)
+    tilt = np.deg2rad(20.0)
+    matrix = np.eye(4)
+    matrix[:3, :3] = [
+        [np.cos(tilt), 0.0, np.sin(tilt)],
+        [0.0, 1.0, 0.0],
+        [-np.sin(tilt), 0.0, np.cos(tilt)],
+    ]
+    graph.add_link("other", "volume", UncertainAffine.exact(matrix))
+    one = exposure(frame="other", beam_radius=4.0, tilts=np.arange(-60, 61, 5), axis_azimuth=20.0)
+    origin, shape, pixel = (-20.0, -20.0), (41, 41), 1.0
+    raster = cumulative_map([one], origin, shape, pixel, graph, "volume")
+    flat = pixels(origin, shape, pixel)
+    upright = np.column_stack([np.zeros(len(flat)), flat])
+    own = graph.transform("volume", "other").transform(upright)
+    assert_same(raster, one.dose_at(own))
+    assert_same(raster, cumulative([one], upright, graph, "volume"))
+
+
+def test_frames_that_no_link_reaches_are_listed():
+    lost = exposure(frame="nowhere", id="lost")
+    history = History([exposure(), lost], linked(), "map")
+    assert history.unreached == (lost,)
+    with pytest.warns(DoseWarning, match="no link reaches the frame of 'lost'"):
+        value = cumulative([exposure(), lost], [[0.0, 0.0]], linked(), "map")
+    assert value[0] == pytest.approx(65.5)
+    with pytest.warns(DoseWarning, match="'lost'"):
+        cumulative_map([exposure(), lost], (0, 0), (2, 2), 1.0, frame="map")
+
+
+def test_unknown_doses_are_listed():
+    unknown = exposure(dose_per_image=None, id="what")
+    with pytest.warns(DoseWarning, match="dose is unknown of 'what'"):
+        assert cumulative([unknown, exposure()], [[0, 0]])[0] == pytest.approx(65.5)
+
+
+def test_several_frames_need_a_name():
+    with pytest.raises(ClxemError, match="are in the frames a, b"):
+        cumulative([exposure(frame="a"), exposure(frame="b")], [[0, 0]])
+
+
+def test_one_material_runs_through_a_sum():
+    ice = exposure(material="ice", energy=520.0)
+    with pytest.raises(ClxemError, match="stated for cell, ice"):
+        cumulative([ice, exposure()], [[0, 0]])
+    both = cumulative([ice, exposure(energy=520.0)], [[0, 0]], material="cell")[0]
+    assert both == pytest.approx(65.5 * (1 + 239.099 / 78.666), rel=1e-4)
+
+
+def test_surface_and_interior_are_kept_apart():
+    sem = exposure(modality="sem", energy=2000.0, tilts=(0.0,), dose_per_image=0.2)
+    both = [sem, exposure()]
+    assert cumulative(both, [[0, 0]])[0] == pytest.approx(65.5)
+    assert cumulative(both, [[0, 0]], surface=True)[0] == pytest.approx(0.2)
+    assert cumulative_map(both, (0, 0), (1, 1), 1.0, surface=True)[0, 0] == pytest.approx(0.2)
+
+
+def test_light_and_ions_do_not_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = [exposure(modality=m, dose_per_image=None) for m in ("confocal", "fib")]
+        assert cumulative(found, [[0, 0]])[0] == 0.0
+
+
+def test_nothing_exposed_is_zero():
+    assert cumulative([], [[0.0, 0.0]]).tolist() == [0.0]
+    assert cumulative_map([], (0, 0), (3, 4), 1.0).shape == (3, 4)
+
+
+def test_exposures_go_by_time_planned_ones_last():
+    late = exposure(time="2026-03-01T12:00:00+02:00", id="late")
+    early = exposure(time="2026-03-01T09:30:00Z", id="early")
+    undated = exposure(id="undated")
+    odd = exposure(time="yesterday", id="odd")
+    planned = exposure(planned=True, time="2020-01-01", id="planned")
+    history = History([planned, late, undated, early, odd])
+    assert [one.id for one in history.exposures] == ["undated", "odd", "early", "late", "planned"]
+    assert {one.id for one in history.undated} == {"undated", "odd"}
+
+
+def test_a_replay_shows_every_moment():
+    found = [replace(one, time=f"2026-01-01T00:00:{k:02d}") for k, one in enumerate(many(3, 12))]
+    history = History(found)
+    replay = Replay(history, (-40, -40), (60, 60), 1.4)
+    for count in (0, 3, 12, 7, 8, 1, 12, 99, -5):
+        known = max(0, min(count, 12))
+        expected = history.map((-40, -40), (60, 60), 1.4, upto=known)
+        assert replay.upto(count) == pytest.approx(expected, abs=1e-9)
+    assert history.at([[0, 0]], upto=5) == pytest.approx(cumulative(found[:5], [[0, 0]]))
+
+
+def test_an_exact_link_leaves_nothing_open():
+    found = History([exposure(frame="sxt")], linked(), "map").interval([[100.0, 50.0]])
+    assert found.low == found.high == found.mean == found.dose == pytest.approx([65.5])
+
+
+def test_the_registration_blurs_the_edge():
+    graph = linked(sigma=2.0)
+    history = History([exposure(frame="sxt", tilts=(0.0,), dose_per_image=8.0)], graph, "map")
+    centre, edge, far = [100.0, 50.0], [100.0, 60.0], [100.0, 70.0]
+    found = history.interval([centre, edge, far])
+    assert found.low.tolist() == [8.0, 0.0, 0.0]
+    assert found.high.tolist() == [8.0, 8.0, 0.0]
+    assert found.mean[1] == pytest.approx(4.0, abs=1.0)
+    assert found.unknown == ()
+
+
+def test_the_blurred_edge_is_that_of_a_gaussian():
+    """A straight edge under a shift of sd σ: the mean is the normal distribution."""
+    graph = linked(sigma=1.5)
+    wide = exposure(
+        frame="sxt", tilts=(0.0,), beam_radius=None, beam_size=(400.0, 40.0), dose_per_image=1.0
+    )
+    history = History([wide], graph, "map")
+    local = np.column_stack([np.zeros(9), 20.0 + np.linspace(-3, 3, 9)])
+    there = graph.transform("sxt", "map").transform(local)
+    expected = ndtr(-np.linspace(-3, 3, 9) / 1.5)
+    assert history.interval(there).mean == pytest.approx(expected, abs=0.04)
+
+
+def test_interval_maps_are_what_the_points_say():
+    graph = linked(sigma=1.0)
+    found = [one for k in range(3) for one in many(k, 4, frame="sxt" if k else "map")]
+    history = History(found, graph, "map")
+    origin, shape, pixel = (60.0, 10.0), (40, 42), 2.0
+    over = history.interval_map(origin, shape, pixel)
+    at = history.interval(pixels(origin, shape, pixel))
+    for name in ("dose", "mean", "low", "high"):
+        raster, values = getattr(over, name), getattr(at, name).reshape(shape)
+        assert np.mean(np.abs(raster - values) > 1e-6) < 2e-3, name
+    assert np.all(over.low <= over.high)
+    assert over.high.max() > 0
+
+
+def test_frames_without_known_error_are_named():
+    graph = FrameGraph()
+    graph.add_frame("map", 2, (0.0, 0.0))
+    graph.add_frame("sxt", 2)
+    covariance = np.full((6, 6), np.nan)
+    graph.add_link("sxt", "map", UncertainAffine(np.eye(3), np.zeros(2), covariance, 0))
+    found = History([exposure(frame="sxt")], graph, "map").interval([[0.0, 0.0]])
+    assert found.unknown == ("sxt",)
+    assert found.dose == found.mean == pytest.approx([65.5])
+
+
+@pytest.mark.parametrize(
+    ("shape", "pixel", "words"),
+    [((0, 4), 1.0, "rows, columns"), ((4, 4), 0.0, "above zero"), ((4, 4), np.nan, "finite")],
+)
+def test_maps_that_cannot_be(shape, pixel, words):
+    with pytest.raises(ClxemError, match=words):
+        cumulative_map([exposure()], (0, 0), shape, pixel)
