@@ -1,6 +1,12 @@
 """Lamella: what to cut, and what the cut holds."""
 
 from napari_clxem.lamella.capture import Capture, capture_in_view, capture_probability
+from napari_clxem.lamella.drift import (
+    drift_by_beads,
+    drift_by_images,
+    left_in_view,
+    moved_view,
+)
 from napari_clxem.lamella.fib_view import (
     ViewFit,
     angles_of,
@@ -81,6 +87,8 @@ __all__ = [
     "capture_in_view",
     "capture_probability",
     "composed",
+    "drift_by_beads",
+    "drift_by_images",
     "face_on_tilt",
     "fib_projection",
     "film_angle",
@@ -88,8 +96,10 @@ __all__ = [
     "in_outline",
     "instrument",
     "joint_outlines",
+    "left_in_view",
     "lift",
     "milling_angle",
+    "moved_view",
     "outlined",
     "overlap",
     "placed",
