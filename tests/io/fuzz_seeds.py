@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import tifffile
 from handmade import mrc_bytes, ome_xml
+from handmade_czi import czi_bytes
 from handmade_dm import dm_bytes, tree
 from handmade_leica import lof_bytes, one_image, write_xlef
 from handmade_ole import ole_bytes
@@ -213,6 +214,13 @@ def make_alba(folder: Path) -> Path:
         file["NXtomo/sample/rotation_angle"] = [-1.0, 1.0]
         file["NXtomo/instrument/source/energy"] = 520.0
         file["NXtomo/instrument/bright_field/data"] = data(2, 5, 6)
+    return path
+
+
+def make_czi(folder: Path) -> Path:
+    path = folder / "a.czi"
+    tiles = [(plane, {"X": 4 * i, "M": i, "C": 0}, {}) for i, plane in enumerate(data(2, 5, 6))]
+    path.write_bytes(czi_bytes(tiles))
     return path
 
 

@@ -15,6 +15,7 @@ _MODULES = (
     "leica",
     "digital_micrograph",
     "alba",
+    "czi",
     "maps",
     "ome_companion",
     "ome_zarr",

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from handmade_czi import XML, czi_bytes
+from numcodecs.zstd import Zstd
+
+from napari_clxem.errors import ReadError
+from napari_clxem.io import open_image, open_images
+
+
+def planes(count, dtype="<u2", shape=(3, 4)):
+    size = shape[0] * shape[1]
+    return [(np.arange(size).reshape(shape) + 20 * i).astype(dtype) for i in range(count)]
+
+
+def write(path, blocks, xml=XML):
+    path.write_bytes(czi_bytes(blocks, xml))
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<u2", "<f4"])
+def test_stack_of_channels(tmp_path, dtype):
+    parts = planes(6, dtype)
+    blocks = [(parts[3 * c + z], {"C": c, "Z": z}, {}) for z in (2, 0, 1) for c in (0, 1)]
+    image = open_image(write(tmp_path / "a.czi", blocks))
+    assert image.axes == ("c", "z", "y", "x")
+    np.testing.assert_array_equal(np.asarray(image.data), np.array(parts).reshape(2, 3, 3, 4))
+    assert image.data.dtype == np.dtype(dtype)
+    assert image.scale == pytest.approx((0.5, 0.2, 0.1))
+    dapi, beads = image.channels
+    assert (dapi.name, dapi.colour, dapi.wavelength) == ("DAPI", "#0000ff", 461.0)
+    assert (beads.name, beads.colour, beads.wavelength) == ("beads", None, None)
+    assert image.stage.position[1:] == (-2000.25, 1000.5)
+    assert image.meta["numerical_aperture"] == 0.8
+    assert image.missing == ()
+
+
+def test_tiles_of_a_mosaic(tmp_path):
+    """Starts count pixels of the scene, from anywhere; later tiles lie over earlier ones."""
+    tiles = planes(4)
+    starts = [(-5, -7), (-5, -4), (-3, -7), (-3, -4)]
+    blocks = [
+        (tile, {"Y": y, "X": x, "M": m}, {})
+        for m, (tile, (y, x)) in enumerate(zip(tiles, starts, strict=True))
+    ]
+    image = open_image(write(tmp_path / "a.czi", blocks[::-1]))
+    expected = np.zeros((5, 7), int)
+    for tile, (y, x) in zip(tiles, starts, strict=True):
+        expected[y + 5 : y + 8, x + 7 : x + 11] = tile
+    np.testing.assert_array_equal(np.asarray(image.data), expected)
+    np.testing.assert_array_equal(np.asarray(image.data[1:4, 2:]), expected[1:4, 2:])
+
+
+def test_coarser_levels_are_not_mixed_in(tmp_path):
+    blocks = [(planes(1)[0], {}, {}), (planes(2, shape=(2, 2))[1], {}, {"binned": 2})]
+    image = open_image(write(tmp_path / "a.czi", blocks))
+    np.testing.assert_array_equal(np.asarray(image.data), planes(1)[0])
+
+
+def test_scenes(tmp_path):
+    blocks = [(plane, {"S": s}, {}) for s, plane in enumerate(planes(2))]
+    first, second = open_images(write(tmp_path / "a.czi", blocks))
+    np.testing.assert_array_equal(np.asarray(second.data), planes(2)[1])
+    assert second.stage.position[1:] == (4.0, 3.0)
+    assert (first.name, second.name) == ("a [0]", "a [1]")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_zstd(tmp_path, packed):
+    (plane,) = planes(1)
+    raw = plane.tobytes()
+    if packed:
+        halves = plane.view("u1").reshape(-1, 2).T.tobytes()
+        block = {"compression": 6, "packed": b"\x03\x01\x01" + Zstd().encode(halves)}
+    else:
+        block = {"compression": 5, "packed": Zstd().encode(raw)}
+    image = open_image(write(tmp_path / "a.czi", [(plane, {}, block)]))
+    np.testing.assert_array_equal(np.asarray(image.data), plane)
+
+
+def test_zstd_bomb(tmp_path):
+    """More unpacked than the pixels take."""
+    packed = Zstd().encode(bytes(1 << 22))
+    path = write(tmp_path / "a.czi", [(planes(1)[0], {}, {"compression": 5, "packed": packed})])
+    with pytest.raises(ReadError):
+        np.asarray(open_image(path).data)
+
+
+def test_colours(tmp_path):
+    bgr = np.arange(36, dtype="u1").reshape(3, 12)
+    block = (np.zeros((3, 4), "u1"), {}, {"kind": 3, "packed": bgr.tobytes()})
+    image = open_image(write(tmp_path / "a.czi", [block]))
+    assert [c.name for c in image.channels] == ["red", "green", "blue"]
+    expected = bgr.reshape(3, 4, 3)[..., ::-1].transpose(2, 0, 1)
+    np.testing.assert_array_equal(np.asarray(image.data), expected)
+
+
+def test_planes_that_were_not_taken(tmp_path):
+    blocks = [(planes(3)[z], {"Z": z}, {}) for z in (0, 2)]
+    image = open_image(write(tmp_path / "a.czi", blocks))
+    assert not np.asarray(image.data[1]).any()
+    assert "1 planes" in image.missing[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"compression": 1}, "way 1"), ({"kind": 99}, "type 99"), ({"packed": b"ab"}, "a.czi")],
+)
+def test_what_is_not_read(tmp_path, options, message):
+    path = write(tmp_path / "a.czi", [(planes(1)[0], {}, options)])
+    with pytest.raises(ReadError, match=message):
+        np.asarray(open_image(path).data)
+
+
+def test_several_angles(tmp_path):
+    path = write(tmp_path / "a.czi", [(plane, {"V": v}, {}) for v, plane in enumerate(planes(2))])
+    with pytest.raises(ReadError, match="axis V"):
+        open_image(path)
+
+
+def test_entities(tmp_path):
+    path = write(tmp_path / "a.czi", [(planes(1)[0], {}, {})], '<!DOCTYPE a [<!ENTITY b "b">]><a/>')
+    with pytest.raises(ReadError, match="entities"):
+        open_image(path)
+
+
+def test_truncated(tmp_path):
+    raw = czi_bytes([(planes(1)[0], {}, {})])
+    path = tmp_path / "a.czi"
+    for length in (20, 100, 600, len(raw) - 200, len(raw) - 10):
+        path.write_bytes(raw[:length])
+        with pytest.raises(ReadError):
+            np.asarray(open_image(path).data)
