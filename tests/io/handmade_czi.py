@@ -12,7 +12,8 @@ XML = """<?xml version="1.0" encoding="utf-8"?><ImageDocument><Metadata><Scaling
 <Distance Id="Z"><Value>5e-07</Value></Distance></Items></Scaling>
 <Information><Image><AcquisitionDateAndTime>2024-05-06T07:08:09Z</AcquisitionDateAndTime>
 <Dimensions><Channels><Channel Id="Channel:0" Name="DAPI">
-<EmissionWavelength>461</EmissionWavelength></Channel><Channel Id="Channel:1" Name="beads"/></Channels><S><Scenes>
+<EmissionWavelength>461</EmissionWavelength></Channel>
+<Channel Id="Channel:1" Name="beads"/></Channels><S><Scenes>
 <Scene Index="0"><CenterPosition>1000.5,-2000.25</CenterPosition></Scene>
 <Scene Index="1"><CenterPosition>3,4</CenterPosition></Scene></Scenes></S></Dimensions></Image>
 <Instrument><Objectives><Objective Name="Plan 20x"><LensNA>0.8</LensNA></Objective></Objectives>
