@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def checked_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     found["aim"] = (float(aim[-2]), float(aim[-1]))
     _check_beam(found)
     tilts = degrees(found["tilts"], "The tilts")
-    found["tilts"] = tuple(tilts.tolist())
+    found["tilts"] = _one_of_each(tuple(tilts.tolist()))
     for name in ("axis_azimuth", "pretilt", "beam_turn"):
         if name in found:
             found[name] = float(degrees(found[name], f"The {name}")[0])
@@ -56,6 +57,12 @@ def checked_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     _check_times(found)
     _share_out(found)
     return found
+
+
+@lru_cache(maxsize=256)
+def _one_of_each(tilts: tuple[float, ...]) -> tuple[float, ...]:
+    """Give the first tuple of all equal ones: thousands of exposures share one tilt scheme."""
+    return tilts
 
 
 def _check_beam(found: dict[str, Any]) -> None:
@@ -247,6 +254,9 @@ def common_doses(
     doses = np.zeros(len(exposures))
     reasons: dict[int, str] = {}
     for index, one in enumerate(exposures):
+        if one.dose_per_image and one.material == name and one.modality in XRAYS:
+            doses[index] = one.dose_per_image  # by far the most frequent
+            continue
         try:
             dose = one.image_dose(name)
         except ClxemError as error:  # one exposure at an absorption edge must not hide the rest

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-BINS = 512
+BINS = 1024
 _RIM = 1e-9
 
 
@@ -81,6 +81,22 @@ def _span(value: float, slope: float, bound: float, low: int, high: int) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _chord(
+    x0: float, dx: float, y0: float, dy: float, square: float, radius: float, count: int
+) -> Any:
+    """Columns where x² square + y² <= radius², with one to three to spare at either end."""
+    a = dx * dx * square + dy * dy
+    if a <= 0.0:
+        return 0, count
+    h = x0 * dx * square + y0 * dy
+    c = x0 * x0 * square + y0 * y0 - radius * radius * (1.0 + 1e-6)
+    under = h * h - a * c
+    if under < 0.0:
+        return 0, 0
+    return _span(h / a, 1.0, np.sqrt(under) / a, 0, count)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _rows(plane: Any, across: float, along: float, count: int) -> Any:
     """Rows that a box of half sizes `across` and `along` about the aim can meet."""
     ys, yr, yc = plane[1]
@@ -117,35 +133,36 @@ def _add_flat(raster: Any, plane: Any, dose: float, beam: Any, stairs: Any, look
         y0 = plane[1, 0] + plane[1, 1] * row
         x0 = plane[2, 0] + plane[2, 1] * row
         if disc:  # the farthest tilt's ellipse, cut by the row
-            a = dx * dx * least + dy * dy
-            h = x0 * dx * least + y0 * dy
-            c = x0 * x0 * least + y0 * y0 - radius * radius * (1.0 + 1e-6)
-            under = h * h - a * c
-            start, stop = 0, nx
-            if a > 0.0:
-                if under < 0.0:
-                    continue
-                start, stop = _span(h / a, 1.0, np.sqrt(under) / a, 0, nx)
+            start, stop = _chord(x0, dx, y0, dy, least, radius, nx)
+            inner, outer = _chord(x0, dx, y0, dy, most, radius, nx)
+            inner, outer = inner + 4, outer - 4  # the chord has pixels to spare
         else:
             start, stop = _span(y0, dy, along, 0, nx)
             start, stop = _span(x0, dx, reach, start, stop)
-        for column in range(start, stop):
-            y = y0 + dy * column
-            x = x0 + dx * column
-            x2 = x * x
-            y2 = y * y
-            free = limit2 - y2 * fall
-            if y2 > edge2 or x2 * least > free:
-                continue
-            if x2 * most <= free:
-                line[column] += whole
-                continue
-            k = lookup[int(free / x2 * BINS)]
-            while k < count and x2 * stairs[k, 0] <= free:
-                k += 1
-            while k > 0 and x2 * stairs[k - 1, 0] > free:
-                k -= 1
-            line[column] += dose * stairs[k - 1, 1]
+            inner, outer = stop, stop
+        if outer <= inner:
+            inner, outer = stop, stop
+        for column in range(inner, outer):  # hit by all images
+            line[column] += whole
+        for side in range(2):
+            begin, end = (start, inner) if side == 0 else (outer, stop)
+            for column in range(begin, end):
+                y = y0 + dy * column
+                x = x0 + dx * column
+                x2 = x * x
+                y2 = y * y
+                free = limit2 - y2 * fall
+                if y2 > edge2 or x2 * least > free:
+                    continue
+                if x2 * most <= free:
+                    line[column] += whole
+                    continue
+                k = lookup[int(free / x2 * BINS)]
+                while k < count and x2 * stairs[k, 0] <= free:
+                    k += 1
+                while k > 0 and x2 * stairs[k - 1, 0] > free:
+                    k -= 1
+                line[column] += dose * stairs[k - 1, 1]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

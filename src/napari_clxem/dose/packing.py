@@ -16,7 +16,7 @@ from napari_clxem.frames.affine import Floats
 
 Ints = Any
 _FLAT = 1e-32  # cos² of an edge-on tilt
-BINS = 512
+BINS = 1024
 _MANY = 500  # footprints from which threads pay
 _BAND = 50.0  # rows
 
@@ -77,7 +77,7 @@ def pack(exposures: Iterable[Exposure]) -> Shapes:
         np.cumsum([0, *map(len, tables)]),
         np.concatenate(steps) if steps else np.zeros((0, 2)),
         np.cumsum([0, *map(len, steps)]),
-        np.array([_lookup(step) for step in steps], dtype=np.int64).reshape(-1, BINS + 1),
+        np.array([_lookup(step) for step in steps], dtype=np.int32).reshape(-1, BINS + 1),
         np.array(reaches).reshape(-1, 2),
         np.array([_slope(one) for one in examples]),
     )
@@ -111,7 +111,7 @@ def _steps(table: Floats) -> Floats:
 
 def _lookup(steps: Floats) -> Ints:
     edges = np.arange(BINS + 1) / BINS
-    return np.searchsorted(steps[:, 0], edges, side="right").astype(np.int64)
+    return np.searchsorted(steps[:, 0], edges, side="right").astype(np.int32)
 
 
 def _slope(exposure: Exposure) -> float:
