@@ -92,12 +92,12 @@ def test_damage_is_one_sentence(tmp_path, name):
     whole, rng = path.read_bytes(), np.random.default_rng(17)
     read = getattr(exchange, f"read_{name}")
     read(path, *arguments)
-    said = 0
-    for _ in range(250):
+    said = []
+    for _ in range(150):
         path.write_bytes(damaged(whole, rng))
         try:
             read(path, *arguments)
         except ClxemError as error:
-            said += 1
-            assert "\n" not in str(error).strip()
-    assert said > 25  # the damage is felt
+            said.append(str(error))
+    assert len(said) > 15  # the damage is felt
+    assert not any("\n" in sentence for sentence in said)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         write_correlation,
         write_positions,
     )
+    from napari_clxem.io.exchange.page import Shape, write_page
     from napari_clxem.io.exchange.points import NamedPoint, Pixels, PointPair
     from napari_clxem.io.exchange.tdct import (
         TdctReport,
@@ -59,6 +60,7 @@ _PUBLIC = {
     "NavPolygon": "navigation",
     "Pixels": "points",
     "PointPair": "points",
+    "Shape": "page",
     "StagePoint": "openfibsem",
     "TdctReport": "tdct",
     "correlated_points": "tdct",
@@ -86,6 +88,7 @@ _PUBLIC = {
     "write_model": "imod",
     "write_navigator": "navigation",
     "write_ngff": "transforms",
+    "write_page": "page",
     "write_positions": "openfibsem",
     "write_tdct_points": "tdct",
     "written_items": "navigation",
@@ -102,6 +105,7 @@ __all__ = [
     "NavPolygon",
     "Pixels",
     "PointPair",
+    "Shape",
     "StagePoint",
     "TdctReport",
     "correlated_points",
@@ -129,6 +133,7 @@ __all__ = [
     "write_model",
     "write_navigator",
     "write_ngff",
+    "write_page",
     "write_positions",
     "write_tdct_points",
     "written_items",

@@ -86,10 +86,17 @@ def write_list(entries: Iterable[Entry], path: str | Path) -> None:
     WriteError
         Where a number is not finite or a text has a line break.
     """
-    write_text(path, table([COLUMNS, *(_row(entry) for entry in entries)]))
+    write_text(path, table([COLUMNS, *(cells_of(entry) for entry in entries)]))
 
 
-def _row(entry: Entry) -> list[str]:
+def cells_of(entry: Entry, digits: int | None = None) -> list[str]:
+    """Give the cells of a line in the order of `COLUMNS`; `digits` rounds them for people.
+
+    Raises
+    ------
+    WriteError
+        Where a number is not finite or a text has a line break.
+    """
     for text in (entry.name, entry.kind, entry.site, entry.image, entry.note):
         one_line(text, "The text")
     if entry.name.startswith("#"):
@@ -121,7 +128,10 @@ def _row(entry: Entry) -> list[str]:
         value = numbers.get(key)
         if value is not None and not math.isfinite(value):
             raise WriteError(f"{key} of {entry.name!r} is {value}; leave out what is not known.")
-        cells.append(texts.get(key, "") if value is None else exact(value))
+        if value is None:
+            cells.append(texts.get(key, ""))
+        else:
+            cells.append(exact(value) if digits is None else f"{value:.{digits}g}")
     return cells
 
 
