@@ -177,6 +177,12 @@ def rows(matrix: np.ndarray) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(row) for row in matrix.tolist())
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch) -> None:
+    """Do everything in the turn it is asked for in, as on a computer that is fast enough."""
+    monkeypatch.setattr("napari_clxem.plugin.controllers.turns.BUDGET", float("inf"))
+
+
 @pytest.fixture
 def grid(monkeypatch) -> MadeGrid:
     """The made grid, opened from memory wherever the plugin opens a dataset."""

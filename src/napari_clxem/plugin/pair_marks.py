@@ -11,7 +11,6 @@ import numpy as np
 from napari_clxem.frames.affine import Floats
 from napari_clxem.io.image import SPATIAL
 from napari_clxem.plugin.layers import UNIT, LayerData
-from napari_clxem.plugin.marks import SEGMENTS, ellipse
 
 # Symbol and colour of a landmark by its flag: never told apart by colour alone.
 LOOKS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -31,6 +30,10 @@ CURSOR = "#ffffff"
 MOST_OUTLINES = 100
 # Width of an outline, as a share of its length.
 LINE = 0.01
+# Sides that make an outline look round.
+SEGMENTS = 24
+ANGLES = np.linspace(0.0, 2 * np.pi, SEGMENTS, endpoint=False)
+CIRCLE = np.stack([np.sin(ANGLES), np.cos(ANGLES)])
 
 
 @dataclass(frozen=True)
@@ -168,14 +171,14 @@ def outline_data(positions: Floats, covariances: Floats, threshold: float) -> Fl
     """Give the lines of :func:`outlines`, (n · SEGMENTS, 2, ndim)."""
     finite = np.isfinite(covariances).all(axis=(1, 2)) & np.isfinite(threshold)
     positions, covariances = positions[finite][:MOST_OUTLINES], covariances[finite][:MOST_OUTLINES]
-    ndim = positions.shape[1]
-    data = np.zeros((len(positions), SEGMENTS, 2, ndim))
-    for part, position, covariance in zip(data, positions, covariances, strict=True):
-        outline = ellipse(covariance, threshold)
-        part[:, 0] = position
-        part[:, 0, -2:] += outline
-        part[:, 1, -2:] = np.roll(outline, -1, axis=0) - outline
-    return data.reshape(-1, 2, ndim)
+    values, axes = np.linalg.eigh(covariances)
+    radii = axes * np.sqrt(np.clip(values, 0.0, None) * threshold)[:, np.newaxis]
+    rings = np.swapaxes(radii @ CIRCLE, 1, 2)
+    data = np.zeros((len(positions), SEGMENTS, 2, positions.shape[1]))
+    data[:, :, 0] = positions[:, np.newaxis]
+    data[:, :, 0, -2:] += rings
+    data[:, :, 1, -2:] = np.roll(rings, -1, axis=1) - rings
+    return data.reshape(-1, 2, positions.shape[1])
 
 
 def rgba(colour: str) -> tuple[float, float, float, float]:

@@ -90,7 +90,7 @@ def _picture_of_grid(viewer: Any, file: Path) -> Path:
     viewer.dims.ndisplay = 2
     workspace.show_site(None, default_view(workspace.store.session).frame)
     viewer.fit_to_view()
-    _settle()
+    _settle(viewer)
     viewer.screenshot(path=str(file), canvas_only=True, flash=False)
     return file
 
@@ -103,19 +103,20 @@ def _pictures_of_site(viewer: Any, view: View, folder: Path, name: str) -> list[
     frame_site(viewer)
     if marks:
         go_to(viewer, marks[0].position)
-    _settle()
+    _settle(viewer)
     viewer.screenshot(path=str(files[0]), canvas_only=True, flash=False)
     viewer.screenshot(path=str(files[1]), canvas_only=False, flash=False)
     viewer.dims.ndisplay = 3
     frame_site(viewer)
     viewer.scene.camera.angles = OBLIQUE
-    _settle()
+    _settle(viewer)
     viewer.screenshot(path=str(files[2]), canvas_only=True, flash=False)
     viewer.dims.ndisplay = 2
     return files
 
 
-def _settle() -> None:
+def _settle(viewer: Any) -> None:
     """Let everything be drawn that is waiting for it."""
+    workspace_for(viewer).turns.finish()
     for _ in range(5):
         QApplication.processEvents()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -15,6 +16,7 @@ from napari_clxem.plugin.controllers.positions import (
     landmark_marks,
     target_marks,
 )
+from napari_clxem.plugin.controllers.turns import Turns
 from napari_clxem.plugin.layers import LayerData
 from napari_clxem.plugin.marks import Mark, error_ellipses, landmark_points, target_points
 from napari_clxem.plugin.world import unwrapped
@@ -30,11 +32,14 @@ class Annotations:
     ----------
     viewer : napari.Viewer
         Kept by weak reference.
+    turns : Turns, optional
+        Spreads what is to be done to many layers.
     """
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Any, turns: Turns | None = None) -> None:
         viewer = unwrapped(viewer)
         self._viewer = ref(viewer)
+        self._turns = Turns() if turns is None else turns
         self._layers: dict[Describe, Any] = {}
         viewer.layers.events.removed.connect(self._on_removed)
 
@@ -54,9 +59,12 @@ class Annotations:
             return
         ndim = axes_of(session, view.frame)
         targets = target_marks(session, view)
-        self._show(landmark_points, landmark_marks(session, view), ndim)
-        self._show(error_ellipses, targets, ndim)
-        self._show(target_points, targets, ndim)
+        for describe, marks in (
+            (landmark_points, landmark_marks(session, view)),
+            (error_ellipses, targets),
+            (target_points, targets),
+        ):
+            self._turns.do((self, describe), partial(self._show, describe, marks, ndim))
 
     def _show(self, describe: Describe, marks: Sequence[Mark], ndim: int) -> None:
         viewer = self._viewer()
@@ -84,8 +92,12 @@ class Annotations:
 def patch(layer: Any, description: LayerData) -> None:
     """Bring a layer of marks to a state, changing only what differs."""
     data, arguments, _ = description
-    if not np.array_equal(layer.data, data):
+    if layer.data.shape != data.shape:
         layer.data = data
+    elif not np.array_equal(layer.data, data):
+        # In place: what napari does beyond drawing (thumbnails above all) takes ten times longer.
+        layer.data[...] = data
+        layer.refresh(thumbnail=False, highlight=False)
     for name in ("name", "features", "size", "symbol", "edge_width", "border_color"):
         if name in arguments and not _same(getattr(layer, name), arguments[name]):
             setattr(layer, name, arguments[name])

@@ -64,8 +64,11 @@ class Correlation:
         viewer = unwrapped(viewer)
         self._viewer = ref(viewer)
         self.workspace = workspace
-        self.second = SecondView(workspace.layers.planes)
-        self._overlays = {"main": Overlays(viewer), "second": Overlays(self.second.model)}
+        self.second = SecondView(workspace.layers.planes, workspace.turns)
+        self._overlays = {
+            "main": Overlays(viewer, workspace.turns),
+            "second": Overlays(self.second.model, workspace.turns),
+        }
         self._pair: Pairing | None = None
         self._beads: dict[str, Beads] = {}
         self.picking = False

@@ -7,6 +7,7 @@ through the full transform.
 from __future__ import annotations
 
 import warnings
+from contextlib import ExitStack
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -66,8 +67,11 @@ class DimensionSwitch:
         if flat and len(moved) == 4:
             moved[0, 1:3] = 0.0
             moved[1:3, 0] = 0.0
-        # The world's extent may follow when the layer stays where it is.
-        with layer.events.extent.blocker():
+        # The sliders may follow when the layer stays where it is.
+        with ExitStack() as stack:
+            for callback in _own_callbacks(layer.events.affine, viewer):
+                stack.enter_context(layer.events.affine.blocker(callback))
+            stack.enter_context(layer.events.extent.blocker())
             layer.affine = moved
 
     def _on_ndisplay(self, event: Any) -> None:
@@ -77,6 +81,12 @@ class DimensionSwitch:
             warnings.filterwarnings("ignore", message="Non-orthogonal slicing", append=False)
         for layer, placed in list(self._placed.items()):
             show(layer, placed.shown(event.value))
+
+
+def _own_callbacks(emitter: Any, viewer: Any) -> list[Any]:
+    """Give what a viewer itself does on an event: it measures all layers anew."""
+    bound = [one for one in emitter.callbacks if isinstance(one, tuple)]
+    return [getattr(viewer, name) for owner, name in bound if owner() is viewer]
 
 
 def show(layer: Any, shown: Shown) -> None:

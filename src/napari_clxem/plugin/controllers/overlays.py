@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from weakref import ref
 
-import numpy as np
 from napari.layers import Layer
 
 from napari_clxem.frames.affine import Floats
 from napari_clxem.plugin.controllers.annotations import patch
+from napari_clxem.plugin.controllers.turns import Turns
 from napari_clxem.plugin.layers import LayerData
 from napari_clxem.plugin.world import unwrapped
 
@@ -21,11 +22,14 @@ class Overlays:
     ----------
     viewer : napari.components.ViewerModel
         Kept by weak reference.
+    turns : Turns
+        Spreads what is to be done to many layers.
     """
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Any, turns: Turns) -> None:
         viewer = unwrapped(viewer)
         self._viewer = ref(viewer)
+        self._turns = turns
         self._layers: dict[str, Any] = {}
         viewer.layers.events.removed.connect(self._on_removed)
 
@@ -33,7 +37,8 @@ class Overlays:
         """Take the layers away and let the viewer go."""
         viewer = self._viewer()
         if viewer is not None:
-            self.clear()
+            for role in list(self._layers):
+                self._put(role, None)
             viewer.layers.events.removed.disconnect(self._on_removed)
 
     def clear(self) -> None:
@@ -47,6 +52,10 @@ class Overlays:
 
     def put(self, role: str, description: LayerData | None) -> None:
         """Bring the layer of a role to a state; None, or nothing to mark, takes it away."""
+        if description is not None or role in self._layers:
+            self._turns.do((self, role), partial(self._put, role, description))
+
+    def _put(self, role: str, description: LayerData | None) -> None:
         viewer = self._viewer()
         if viewer is None:
             return
@@ -75,13 +84,12 @@ class Overlays:
             layer.data[row] = position[-layer.ndim :]
             layer.refresh(extent=False, thumbnail=False, highlight=False)
 
-    def redraw(self, role: str, data: Any) -> None:
+    def redraw(self, role: str, data: Floats) -> None:
         """Give a layer other data of the same number, at once and for the eye only."""
         layer = self._layers.get(role)
-        if layer is None or len(layer.data) != len(data):
-            return
-        with layer.events.extent.blocker():
-            layer.data = np.asarray(data)
+        if layer is not None and layer.data.shape == data.shape:
+            layer.data[...] = data
+            layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def _on_removed(self, event: Any) -> None:
         for role in [role for role, layer in self._layers.items() if layer is event.value]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from psygnal import Signal
 
 from napari_clxem.plugin.colours import is_support
 from napari_clxem.plugin.controllers.loading import Loader
+from napari_clxem.plugin.controllers.turns import Turns
 from napari_clxem.plugin.layers import Plane, layer_data
 from napari_clxem.plugin.world import MicrometreWorld
 from napari_clxem.session import Session, Store
@@ -26,6 +28,8 @@ class SecondView:
     ----------
     known : callable
         Gives the channels of a dataset that is open already; none of another.
+    turns : Turns
+        Spreads what is to be done to many layers.
 
     Attributes
     ----------
@@ -37,10 +41,11 @@ class SecondView:
 
     changed = Signal()
 
-    def __init__(self, known: Any) -> None:
+    def __init__(self, known: Any, turns: Turns) -> None:
         self.model = ViewerModel(title="Second canvas")
         self._world = MicrometreWorld(self.model)
         self._known = known
+        self._turns = turns
         self._loader = Loader(self._take, self._arrived)
         self._frame = ""
         self._datasets: dict[str, Dataset] = {}
@@ -95,15 +100,18 @@ class SecondView:
             planes = self._known(dataset)
             if planes:
                 for plane in planes:
-                    self._take(dataset, planes, plane)
+                    key = (self, dataset.id, plane.meta["channel"])
+                    self._turns.do(key, partial(self._take, dataset, planes, plane))
             else:
                 missing.append(dataset)
         if missing and wait:
             self._loader.load(store, missing)
         elif missing:
             self._loader.load_later(store, missing)
+        if wait:
+            self._turns.finish()
         if wait or not missing:
-            self._arrived()
+            self._turns.do((self, "arrived"), self._arrived)
 
     def shows_all(self, session: Session) -> bool:
         """Tell whether the frame shown is still what the document says."""
@@ -141,6 +149,8 @@ class SecondView:
     def _drop(self, name: str) -> None:
         self._planes.pop(name, None)
         for key in [key for key in self._layers if key[0] == name]:
-            layer = self._layers.pop(key)
-            if layer in self.model.layers:
-                self.model.layers.remove(layer)
+            self._turns.do((self, "drop", *key), partial(self._remove, self._layers.pop(key)))
+
+    def _remove(self, layer: Any) -> None:
+        if layer in self.model.layers:
+            self.model.layers.remove(layer)

@@ -6,6 +6,7 @@ A change in the document touches only the layers whose image moved.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -16,6 +17,7 @@ from napari_clxem.frames.affine import Floats
 from napari_clxem.plugin import colours
 from napari_clxem.plugin.controllers.dimensions import DimensionSwitch
 from napari_clxem.plugin.controllers.positions import View, matrix, shown_datasets
+from napari_clxem.plugin.controllers.turns import Turns
 from napari_clxem.plugin.layers import Placed, Plane, placed
 from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session.model import Dataset, Session
@@ -32,11 +34,14 @@ class SiteLayers:
     ----------
     viewer : napari.Viewer
         Kept by weak reference.
+    turns : Turns, optional
+        Spreads what is to be done to many layers.
     """
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Any, turns: Turns | None = None) -> None:
         viewer = unwrapped(viewer)
         self._viewer = ref(viewer)
+        self._turns = Turns() if turns is None else turns
         self._switch = DimensionSwitch(viewer)
         self._view = View()
         self._datasets: dict[str, Dataset] = {}
@@ -72,7 +77,7 @@ class SiteLayers:
             # Where the rule gives the same answer as before, the user's own choice stays.
             prominent = is_prominent(self._datasets[name], channel, view)
             if prominent != is_prominent(self._datasets[name], channel, before):
-                layer.visible = prominent
+                self._turns.do(("see", layer), partial(setattr, layer, "visible", prominent))
 
     def missing(self, session: Session) -> list[Dataset]:
         """Give the datasets that belong in the view and have not been opened yet."""
@@ -142,15 +147,20 @@ class SiteLayers:
     def _move(self, name: str, where: Floats) -> None:
         for plane in self._planes[name]:
             key = (name, plane.meta["channel"])
-            layer = self._layers.get(key)
             held = self._matrices.get(key)
-            if layer is None or (held is not None and np.array_equal(held, where)):
-                continue
-            self._matrices[key] = where
-            shown = placed(plane, where)
-            if shown.many != layer.multiscale:
-                layer = self._exchange(key, layer, shown)
-            self._switch.keep(layer, shown)
+            if key in self._layers and (held is None or not np.array_equal(held, where)):
+                self._turns.do(("move", *key), partial(self._put, key, plane, where))
+
+    def _put(self, key: Key, plane: Plane, where: Floats) -> None:
+        """Put the layer of a channel where its image lies, if it is still there."""
+        layer = self._layers.get(key)
+        if layer is None:
+            return
+        self._matrices[key] = where
+        shown = placed(plane, where)
+        if shown.many != layer.multiscale:
+            layer = self._exchange(key, layer, shown)
+        self._switch.keep(layer, shown)
 
     def _exchange(self, key: Key, layer: Any, shown: Placed) -> Any:
         """Put a layer of several levels in the place of one of a single one, or back."""
@@ -198,13 +208,18 @@ class SiteLayers:
         for key in [key for key in self._layers if key[0] == name]:
             layer = self._layers.pop(key)
             self._matrices.pop(key, None)
-            if viewer is not None and layer in viewer.layers:
-                viewer.layers.remove(layer)
+            if viewer is not None:
+                self._turns.do(("remove", layer), partial(_remove, viewer, layer))
 
     def _on_removed(self, event: Any) -> None:
         for key in [key for key, layer in self._layers.items() if layer is event.value]:
             del self._layers[key]
             self._matrices.pop(key, None)
+
+
+def _remove(viewer: Any, layer: Any) -> None:
+    if layer in viewer.layers:
+        viewer.layers.remove(layer)
 
 
 def is_prominent(dataset: Dataset, channel: int, view: View) -> bool:

@@ -16,6 +16,7 @@ from napari_clxem.plugin.controllers.loading import Loader, open_planes
 from napari_clxem.plugin.controllers.positions import View, default_view, origin, target_marks
 from napari_clxem.plugin.controllers.scene import frame_site, go_to, preview_window, show_scale_bar
 from napari_clxem.plugin.controllers.site import SiteLayers
+from napari_clxem.plugin.controllers.turns import Turns
 from napari_clxem.plugin.layers import Plane
 from napari_clxem.plugin.world import MicrometreWorld, is_preview, unwrapped
 from napari_clxem.session import Session, Store
@@ -36,24 +37,30 @@ class Workspace:
     ----------
     target : str or None
         Id of the target whose error is shown large.
+    turns : Turns
+        What is still to be done to layers, in the turns to come.
     refreshed : Signal
         Emitted when the document, the site or the frame shown is another one, and when layers
         have been opened.
+    informed : Signal
+        Emitted when more is known of the same document.
     """
 
     refreshed = Signal()
+    informed = Signal()
 
     def __init__(self, viewer: Any) -> None:
         viewer = unwrapped(viewer)
         self._viewer = ref(viewer)
         self._world = MicrometreWorld(viewer)
-        self._site = SiteLayers(viewer)
-        self._annotations = Annotations(viewer)
+        self.turns = Turns()
+        self._site = SiteLayers(viewer, self.turns)
+        self._annotations = Annotations(viewer, self.turns)
         self._framed = True
         self.target: str | None = None
         self._loader = Loader(self._take, self._arrived)
         self._left_out = LeftOut()
-        self._left_out.known.connect(self.refreshed.emit)
+        self._left_out.known.connect(self.informed.emit)
         self._previews: dict[Source, tuple[str, int]] = {}
         self._store = Store()
         self._connect(self._store)
@@ -83,6 +90,7 @@ class Workspace:
         """Let the viewer and the session go."""
         self._loader.stop()
         self._left_out.stop()
+        self.turns.drop()
         viewer = self._viewer()
         if viewer is not None:
             viewer.layers.events.inserted.disconnect(self._on_inserted)
@@ -128,6 +136,8 @@ class Workspace:
         self._loader.forgive()
         self._site.look_at(session, View(site=site, frame=frame, origin=zero, link=link))
         self._refresh(wait)
+        if wait:
+            self.turns.finish()
 
     def show_first(self, wait: bool = True) -> None:
         """Show what a newly opened session is best begun with."""

@@ -74,7 +74,8 @@ class CorrelateWidget(QScrollArea):
             Picker(self.correlation, canvas, self._snapper) for canvas in ("main", "second")
         ]
         self.automatic = Automatic(self.correlation)
-        self._canvas: SecondCanvas | None = None
+        self._canvas: SecondCanvas | None = SecondCanvas(self.correlation.second)
+        self._docked = False
         self._bind_keys()
         self.setWidgetResizable(True)
         self.setMinimumWidth(NARROW)
@@ -85,6 +86,7 @@ class CorrelateWidget(QScrollArea):
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self.refresh)
         self.correlation.changed.connect(self._refresh_soon)
+        self._workspace.informed.connect(self._refresh_soon)
         self.automatic.progressed.connect(self._on_progress)
         self.refresh()
 
@@ -95,7 +97,7 @@ class CorrelateWidget(QScrollArea):
 
     @property
     def canvas(self) -> SecondCanvas | None:
-        """The second canvas; None before a link was chosen."""
+        """The second canvas; None once the dock is closed."""
         return self._canvas
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802
@@ -103,6 +105,7 @@ class CorrelateWidget(QScrollArea):
         self._soon.stop()
         self.automatic.cancel()
         self.correlation.changed.disconnect(self._refresh_soon)
+        self._workspace.informed.disconnect(self._refresh_soon)
         for picker in self._pickers:
             picker.release()
         self.correlation.release()
@@ -215,9 +218,9 @@ class CorrelateWidget(QScrollArea):
     def _open_canvas(self) -> bool:
         """Put the second canvas between the main one and this dock, if it is not there yet."""
         viewer = self.viewer
-        if self._canvas is not None or viewer is None:
+        if self._docked or self._canvas is None or viewer is None:
             return False
-        self._canvas = SecondCanvas(self.correlation.second)
+        self._docked = True
         beside = viewer.window.add_dock_widget(self._canvas, name="Second canvas", area="right")
         ours: Any = self
         while ours is not None and not isinstance(ours, QDockWidget):

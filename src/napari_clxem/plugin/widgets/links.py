@@ -69,6 +69,7 @@ class LinksWidget(QScrollArea):
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self.refresh)
         self._workspace.refreshed.connect(self._refresh_soon)
+        self._workspace.informed.connect(self._refresh_soon)
         self.refresh()
 
     @property
