@@ -106,27 +106,33 @@ def adjusted(
     maps = {name: step.map for name, step in steps.items()}
     if not loops:
         return Adjustment(links, maps, covariance, 0.0, 0)
+    from scipy.sparse import csr_array
+
     start, change = maps, np.zeros(len(covariance))
     for _ in range(_ROUNDS):  # chained turns are linear only so far
-        gaps, slopes, loose = _conditions(links, maps, loops)
-        spread = slopes @ covariance @ slopes.T + loose
+        gaps, dense, loose = _conditions(links, maps, loops)
+        slopes = csr_array(dense)  # a loop has few of all links
+        met = slopes @ covariance
+        spread = slopes @ met.T + loose
         values, vectors = np.linalg.eigh((spread + spread.T) / 2)
         kept = values > max(1.0, 1e-12 * values[-1])
-        inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-        gain = covariance @ slopes.T @ inverse
-        gaps = gaps - slopes @ change  # as they were at the start, by the slopes of now
-        change = -gain @ gaps
-        after = covariance - gain @ slopes @ covariance
+        root = vectors[:, kept].T / np.sqrt(values[kept])[:, np.newaxis]
+        gaps = root @ (gaps - slopes @ change)  # as at the start, by the slopes of now
+        change = -(root @ met).T @ gaps
         before, maps = maps, {}
         for name in links:
-            rows = _rows(links, name)
-            maps[name] = _changed(start[name], change[rows], after[rows, rows])
+            maps[name] = _changed(start[name], change[_rows(links, name)])
         loops = [tuple(_along(way, before, maps) for way in loop) for loop in loops]
+    known = root @ met
+    after = covariance - known.T @ known
+    for name in links:
+        rows = _rows(links, name)
+        maps[name] = replace(maps[name], covariance=(after[rows, rows] + after[rows, rows].T) / 2)
     for way, direct in loops:
-        if not _meets_plane(way, direct):  # what a turn along its tangent has left
+        if len(_axes(way, direct)) == 1:  # what a turn along its tangent has left
             old = maps[direct.links[0]]
             maps[direct.links[0]] = replace(old, matrix=way.placement)
-    return Adjustment(links, maps, after, float(gaps @ inverse @ gaps), int(kept.sum()))
+    return Adjustment(links, maps, after, float(gaps @ gaps), int(kept.sum()))
 
 
 def _along(
@@ -146,15 +152,13 @@ def _rows(links: Sequence[str], name: str) -> slice:
     return slice(first, first + _ENTRIES)
 
 
-def _changed(before: UncertainAffine, change: Floats, covariance: Floats) -> UncertainAffine:
+def _changed(before: UncertainAffine, change: Floats) -> UncertainAffine:
     affine = Affine(before.matrix)
     entries = change.reshape(3, 4)
     linear = affine.linear + entries[:, :3]
     middle = affine.transform(before.centre)[0] + entries[:, 3]
     matrix = Affine.from_parts(linear, middle - linear @ before.centre).matrix
-    return UncertainAffine(
-        matrix, before.centre, (covariance + covariance.T) / 2, before.region_dof
-    )
+    return UncertainAffine(matrix, before.centre, before.covariance, before.region_dof)
 
 
 def _joint(
@@ -219,7 +223,7 @@ def _conditions(
     gaps, slopes = [], []
     loose: list[Floats] = []
     for way, direct in loops:
-        planes = _meets_plane(way, direct)
+        planes = 2 in _axes(way, direct)
         axes = slice(1, 3) if planes else slice(0, 3)
         probes = np.repeat(direct.steps[0].map.centre[np.newaxis], 4, axis=0)
         probes[:3] += _PROBE * np.eye(3)
@@ -238,9 +242,9 @@ def _conditions(
     return np.concatenate(gaps), np.vstack(slopes), _stacked(loose)
 
 
-def _meets_plane(way: Route, direct: Route) -> bool:
-    nodes = (way.start, direct.end, *(step.end for step in way.steps))
-    return any(node.ndim == 2 for node in nodes)
+def _axes(way: Route, direct: Route) -> set[int]:
+    """Give the numbers of axes of the frames in a loop."""
+    return {way.start.ndim, direct.end.ndim, *(step.end.ndim for step in way.steps)}
 
 
 def _ends(

@@ -211,8 +211,9 @@ class FrameGraph:
         """Bring all links into agreement: every loop closes, each link giving way by its error.
 
         Links share what they know of a bead that was picked once and used in both. Loops of
-        volumes close fully, those through planes to within some hundredths of the links' errors.
-        The graph itself stays as it is; so do links that bend or whose error is unknown.
+        volumes, or of planes, close fully, those through both to within some hundredths of the
+        links' errors. The graph itself stays as it is; so do links that bend or whose error is
+        unknown.
 
         Returns
         -------
