@@ -1,4 +1,4 @@
-"""How fast doses are added up, against a plain numpy sum over tilts: ``python benchmarks/dose_speed.py``.
+"""How fast doses are added up, against a plain numpy sum over tilts.
 
 Both get the same 10 000 tilt series of 131 images on a 2 mm map of 2048 x 2048 pixels. The peer
 goes through the footprints one by one, cuts the window each can reach, and counts the images

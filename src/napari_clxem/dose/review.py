@@ -22,6 +22,7 @@ from napari_clxem.dose.quantities import positive
 from napari_clxem.frames.affine import Floats, as_points
 
 _SIDE = 33  # samples across a footprint
+_NEIGHBOURS = 50  # exposures whose edges are sampled, too
 
 
 @dataclass(frozen=True)
@@ -282,7 +283,8 @@ def conflicts(history: History, limit: Any) -> tuple[Conflict, ...]:
         if not one.planned or not one.counts or one.at_surface:
             continue
         for line in outlines(history, [index], (0.0,)).values():
-            points, cell = _samples(line[0].polygon)
+            grid, cell = _grid_over(line[0].polygon)
+            points = np.vstack([grid, *_edges(history, index, grid)])
             before = history.at(points, upto=index)
             own = history.at(points, upto=index + 1) - before
             spent = (own > 0) & (before > 0) & (before + own > most)
@@ -295,21 +297,30 @@ def conflicts(history: History, limit: Any) -> tuple[Conflict, ...]:
                     tuple(history.exposures[i] for i in which.tolist()),
                     float(before[spent].max()),
                     float((before + own)[spent].max()),
-                    float(spent.sum() * cell),
+                    float(spent[: len(grid)].sum() * cell),
                     most,
                 )
             )
     return tuple(found)
 
 
-def _samples(polygon: Floats) -> tuple[Floats, float]:
-    """Points (n, 2) over a footprint, its rim included, and the area each stands for."""
+def _grid_over(polygon: Floats) -> tuple[Floats, float]:
+    """Points (n, 2) over a footprint, and the area each stands for, µm²."""
     low, high = polygon.min(axis=0), polygon.max(axis=0)
     y, x = (np.linspace(a, b, _SIDE) for a, b in zip(low, high, strict=True))
     grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
-    inner = polygon.mean(axis=0) + (polygon - polygon.mean(axis=0)) * (1 - 1e-6)
-    cell = float(np.prod((high - low) / (_SIDE - 1)))
-    return np.vstack([grid, inner]), cell
+    return grid, float(np.prod((high - low) / (_SIDE - 1)))
+
+
+def _edges(history: History, index: int, grid: Floats) -> list[Floats]:
+    """Points just within the wings and cores that meet a footprint: there sums are highest."""
+    nearest = history.near(grid, upto=index + 1)[-_NEIGHBOURS:]
+    found = []
+    for lines in outlines(history, nearest.tolist(), (0.0, 0.5, 1.0)).values():
+        for line in lines:
+            middle = line.polygon.mean(axis=0)
+            found.append(middle + (line.polygon - middle) * (1 - 1e-6))
+    return found
 
 
 @dataclass(frozen=True)
