@@ -74,6 +74,21 @@ class GridVerbs:
         """The session being worked on."""
         return self.workspace.store
 
+    def let_go(self) -> None:
+        """Give up what is being done, and tell nobody any more."""
+        for task in (self.task, self._quiet):
+            for signal in (task.progressed, task.ended):
+                signal.disconnect()
+            task.cancel()
+        for signal in (
+            self.proposed,
+            self.compared,
+            self.found_unsaved,
+            self.missing_known,
+            self.failed,
+        ):
+            signal.disconnect()
+
     def open(self, path: str | Path) -> None:
         """Open a session file, or unpack a travel package and open that.
 

@@ -61,6 +61,11 @@ class SessionWidget(SessionView):
         """The viewer, or None once it is gone."""
         return self._viewer()
 
+    @property
+    def dialog(self) -> QDialog | None:
+        """What is asked at the moment; None where nothing is."""
+        return self._dialog
+
     def _slots(self) -> dict[keys.Verb, Callable[[], Any]]:
         return {
             keys.OPEN: self._on_open,
@@ -182,8 +187,12 @@ class SessionWidget(SessionView):
 
     def _show_dialog(self, dialog: QDialog) -> None:
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.finished.connect(self._on_answered)
         self._dialog = dialog
         dialog.open()
+
+    def _on_answered(self, _result: int) -> None:
+        self._dialog = None
 
     def _on_unsaved(self, found: tuple[Recovery, ...]) -> None:
         if not found:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
+from weakref import ReferenceType, ref
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QGridLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
@@ -87,6 +88,9 @@ class SessionView(QScrollArea):
         self.verbs.task.ended.connect(self._on_ended)
         self.verbs.missing_known.connect(self._on_missing)
         self.verbs.failed.connect(self._on_failed)
+        # What a thread brings, or the workspace says, after the dock has gone finds nobody.
+        verbs, me = self.verbs, ref(self)
+        self.destroyed.connect(lambda _object=None: _let_go(verbs, workspace, me))
 
     def _make_parts(self) -> None:
         self._headline = said()
@@ -288,3 +292,11 @@ class SessionView(QScrollArea):
     def _on_understood(self) -> None:
         self._notices_seen = len(self._workspace.store.notices)
         self._show_notices()
+
+
+def _let_go(verbs: GridVerbs, workspace: Workspace, view: ReferenceType[SessionView]) -> None:
+    verbs.let_go()
+    gone = view()
+    if gone is not None:
+        workspace.refreshed.disconnect(gone.refresh_soon, missing_ok=True)
+        workspace.loading.progressed.disconnect(gone._on_loading, missing_ok=True)
