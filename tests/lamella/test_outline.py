@@ -11,6 +11,7 @@ from napari_clxem.io import open_image
 from napari_clxem.lamella import (
     Lamella,
     in_outline,
+    lamella_on_map,
     outlined,
     share_within,
     tem_placement,
@@ -94,6 +95,15 @@ def test_outline_goes_onto_the_slab():
     found = outlined(lamella, drawn, place)
     assert found.mid_plane == pytest.approx(lamella.mid_plane)
     assert (found.width, found.length) == pytest.approx((8.0, 6.0))
+
+
+def test_lamella_of_an_outline_on_its_map():
+    found = lamella_on_map(CORNERS, thickness=0.2, height=1.5)
+    assert found.plan == pytest.approx(CORNERS)
+    assert found.volume == pytest.approx(0.2 * Polygon(CORNERS).area)
+    leaning = lamella_on_map(CORNERS, angle=8.0, azimuth=30.0)
+    assert leaning.plan == pytest.approx(CORNERS)
+    assert leaning.area == pytest.approx(Polygon(CORNERS).area / np.cos(np.deg2rad(8)))
 
 
 def test_crossing_outline_is_refused():

@@ -28,7 +28,14 @@ from napari_clxem.lamella.milling import (
     milling_angle,
     stage_tilt,
 )
-from napari_clxem.lamella.outline import Outline, in_outline, outlined, share_within, trace
+from napari_clxem.lamella.outline import (
+    Outline,
+    in_outline,
+    lamella_on_map,
+    outlined,
+    share_within,
+    trace,
+)
 from napari_clxem.lamella.pose import (
     SlabPose,
     face_on_tilt,
@@ -46,6 +53,7 @@ from napari_clxem.lamella.presets import (
     joint_outlines,
 )
 from napari_clxem.lamella.proposal import Losses, Proposal, propose
+from napari_clxem.lamella.record import LamellaRecord
 from napari_clxem.lamella.sites import Optics, SiteProposal, propose_sites
 from napari_clxem.lamella.slab import Lamella
 from napari_clxem.lamella.statistics import (
@@ -70,6 +78,7 @@ __all__ = [
     "Instrument",
     "Joints",
     "Lamella",
+    "LamellaRecord",
     "Losses",
     "Optics",
     "Outline",
@@ -96,6 +105,7 @@ __all__ = [
     "in_outline",
     "instrument",
     "joint_outlines",
+    "lamella_on_map",
     "left_in_view",
     "lift",
     "milling_angle",

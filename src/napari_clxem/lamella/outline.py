@@ -210,6 +210,39 @@ def outlined(
     )
 
 
+def lamella_on_map(
+    corners: ArrayLike,
+    thickness: float = 0.3,
+    height: float = 0.0,
+    angle: float = 0.0,
+    azimuth: float = 0.0,
+    damage: float = 0.0,
+) -> Lamella:
+    """Make the lamella that shows with this outline on a map, in the map's own frame.
+
+    Parameters
+    ----------
+    corners : (n, 2) array_like
+        (y, x) µm, drawn or traced.
+    thickness, damage : float
+        µm.
+    height : float
+        z of its middle, µm: 0 where the map was linked by what the lamella holds.
+    angle, azimuth : float
+        Of its faces against the map's plane, degrees: 0 where the stage's tilt took the milling
+        angle out (:func:`face_on_tilt` gives what remains).
+
+    Raises
+    ------
+    LamellaError
+        Where the outline cannot be used.
+    """
+    drawn = checked_outline(corners)
+    y, x = (0.5 * (drawn.min(axis=0) + drawn.max(axis=0))).tolist()
+    flat = Lamella((height, y, x), angle, azimuth, thickness, damage=damage)
+    return outlined(flat, drawn)
+
+
 def in_outline(points: ArrayLike, corners: ArrayLike) -> np.ndarray:
     """Tell which points (n, 2) lie in an outline (m, 2): such as tilt-series positions."""
     return inside_polygon(as_points(points, 2), checked_outline(corners))

@@ -28,6 +28,8 @@ class SiteProposal:
     ----------
     target : int
         Index of its target among those given.
+    id, site, frame : str
+        For the record: its own identifier, its site and the frame of the map; empty as proposed.
     name : str
     centre : tuple of float
         Middle of the field (y, x), µm.
@@ -35,10 +37,10 @@ class SiteProposal:
         Height and width of the field, µm.
     beads : int
         Beads within the field, a margin from its edge.
-    pointing : float
-        Sd per axis with which the beam is expected to hit the centre, µm; NaN where unknown.
-    holds : float
-        Probability that the field holds the target in spite of it.
+    pointing : float or None
+        Sd per axis with which the beam is expected to hit the centre, µm; None where unknown.
+    holds : float or None
+        Probability that the field holds the target in spite of it; None where unknown.
     halo : tuple of tuple of float
         Corners (y, x) of what the tilt series irradiates, µm.
     clear : bool
@@ -52,12 +54,15 @@ class SiteProposal:
     """
 
     target: int
+    id: str = ""
+    site: str = ""
+    frame: str = ""
     name: str = ""
     centre: tuple[float, float]
     size: tuple[float, float]
     beads: int = 0
-    pointing: float = float("nan")
-    holds: float = float("nan")
+    pointing: float | None = None
+    holds: float | None = None
     halo: tuple[tuple[float, float], ...] = ()
     clear: bool = True
     tilts: tuple[float, float] = (-60.0, 60.0)
@@ -263,7 +268,8 @@ def _placed(
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.where(sd > 0, (half - radius - np.abs(shifts[best])) / sd, np.inf)
         lower = np.where(sd > 0, (-half + radius - np.abs(shifts[best])) / sd, -np.inf)
-    holds = float(np.prod(np.where(np.isnan(sd), np.nan, ndtr(reach) - ndtr(lower))))
+    known = bool(np.isfinite(sd).all())
+    holds = float(np.prod(ndtr(reach) - ndtr(lower))) if known else None
     notes = []
     if not clear[best]:
         notes.append("No place of the field keeps its halo off spent or reserved areas.")
@@ -272,7 +278,7 @@ def _placed(
             f"Only {beads[best]} beads lie in the field: 4 are needed to register the tomogram "
             "by beads alone."
         )
-    if np.isnan(sd).any():
+    if holds is None:
         notes.append("How well the microscope will hit it is not known; link its map first.")
     elif holds < 0.95:
         notes.append(f"The field holds the target with a probability of {holds:.0%} only.")
@@ -285,12 +291,12 @@ def _placed(
         centre=(y, x),
         size=view.size,
         beads=int(beads[best]),
-        pointing=float(np.sqrt((sd**2).mean())),
+        pointing=float(np.sqrt((sd**2).mean())) if known else None,
         holds=holds,
         halo=tuple((a, b) for a, b in halo.tolist()),
         clear=bool(clear[best]),
         tilts=view.tilts,
-        score=score * (holds if np.isfinite(holds) else 0.5),
+        score=score * (0.5 if holds is None else holds),
         notes=tuple(notes),
     )
 
