@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from napari_clxem.errors import ClxemError, MissingScaleError, PointsError
 from napari_clxem.fiducials.candidates import Candidates, Geometry, find, geometry
-from napari_clxem.fiducials.localisation import BeadFits, fit_beads, replace_rows, select
+from napari_clxem.fiducials.localisation import BeadFits, fit_all, fit_beads, replace_rows, select
 from napari_clxem.fiducials.modelling import Flags, NoiseModel, Windows
 from napari_clxem.fiducials.neighbours import fit_groups, part
 from napari_clxem.fiducials.noise import noise_line
@@ -37,7 +37,9 @@ _OPACITIES = {"bright": (0.0, 3.0, 30.0), "dark": (0.0, 1.0, 3.0, 30.0)}
 _WIDTH_SD = 0.05
 """Spread of the logarithm of bead widths when a profile is chosen."""
 
-_MOST = 4000
+_MOST, _USUAL = 4000, 5e7
+"""Most candidates that are looked at in an image of so many pixels; more in larger ones."""
+
 _SAMPLE = 150
 """Beads on which noise is measured."""
 
@@ -146,11 +148,12 @@ def detect(
     found = find(image, usual, shape, threshold)
     if not len(found.snr):
         return _no_beads(len(steps))
+    most = int(_MOST * max(1.0, np.prod(image.shape, dtype=float) / _USUAL))
     weak = [
-        Rejected(tuple(map(float, p)), f"weaker than {_MOST} other candidates", float(s))
-        for p, s in zip(found.positions[_MOST:], found.snr[_MOST:], strict=True)
+        Rejected(tuple(map(float, p)), f"weaker than {most} other candidates", float(s))
+        for p, s in zip(found.positions[most:], found.snr[most:], strict=True)
     ]
-    found = found.first(_MOST)
+    found = found.first(most)
     profiles = _profiles(steps, diameter, kind, psf, shape.fine)
     noise = _pixel_noise(found, image.dtype, shape)
     fits, profile = _fit(found, shape, profiles, noise, threshold, image.shape)
@@ -261,7 +264,7 @@ def _fit(
     good = np.flatnonzero(reasons(fits, rest.take(few), shape, threshold, size) == "")
     if len(good):
         noise = measure_noise(equations.remains(good), noise)
-    fits, _ = fit_beads(profile, windows, starts, noise, leash)
+    fits = fit_all(profile, windows, starts, noise, leash)
     fits = fit_groups(fits, windows, groups, profile, noise, leash)
     return replace_rows(rough, np.flatnonzero(likely), fits), profile
 
@@ -276,7 +279,7 @@ def _screen(
     thin = found.thinned(_ROUGH)
     windows, _ = part(thin, shape.sigma)
     starts = (thin.positions - windows.centres)[:, None, :]
-    rough, _ = fit_beads(profile, windows, starts, noise, leash, rough=True)
+    rough = fit_all(profile, windows, starts, noise, leash, rough=True)
     away = np.log(rough.width[:, 0]) - 3.0 * rough.width_sd[:, 0]
     return rough, away < _WIDER
 

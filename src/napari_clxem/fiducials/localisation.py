@@ -28,6 +28,7 @@ from napari_clxem.fiducials.residuals import Smooth, smooth_residuals
 
 _WIDEST = float(np.log(2.5))
 _STEPS, _FEW_STEPS = 15, 5
+_BATCH = 1024
 _FLAT = 0.01
 _STILL, _SETTLED = 0.1, 0.15
 """Last step, in sd, of fits that need no further one, and of those that count as settled."""
@@ -274,6 +275,25 @@ def fit_beads(
         for k in range(layout.beads)
     ]
     return concatenate(rows), equations
+
+
+def fit_all(
+    profile: Profile,
+    windows: Windows,
+    starts: Floats,
+    noise: NoiseModel,
+    leash: Floats,
+    rough: bool = False,
+) -> BeadFits:
+    """Fit one bead to each of any number of windows, in batches that bound the memory.
+
+    The parameters are those of :func:`fit_beads`.
+    """
+    parts = []
+    for first in range(0, max(len(starts), 1), _BATCH):
+        rows = np.arange(first, min(first + _BATCH, len(starts)))
+        parts.append(fit_beads(profile, windows.take(rows), starts[rows], noise, leash, rough)[0])
+    return concatenate(parts)
 
 
 def select(fits: BeadFits, rows: NDArray[np.generic]) -> BeadFits:

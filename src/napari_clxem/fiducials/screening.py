@@ -17,7 +17,7 @@ _LONGEST, _SHORTEST = 1.7, 1.8
 
 _OVAL = 0.2
 _MISFIT, _LESS = 0.18, 0.08
-"""Misfit that no bead has, and that none has whose pixels do not fit in detail either."""
+"""Misfit that no bead has, and that none in an image has whose pixels do not fit either."""
 
 _LEAST_SEEN = 0.8
 _LEAST_OWN = 0.6
@@ -56,6 +56,8 @@ def reasons(
     lateral, loose = np.log(fits.width[:, 0]), fits.width_sd[:, 0]
     oval = fits.elongation - 2.0 * fits.elongation_sd * np.sqrt(np.maximum(fits.structure, 1.0))
     bare = fits.amplitude / np.maximum(fits.amplitude_sd, 1e-300)
+    # In a tomogram the missing wedge alone leaves more.
+    flat = fits.width.shape[1] == 1
     tests: list[tuple[str, Any]] = [
         ("saturated", (shape.sign > 0) & (found.plateau >= max(4.0, 0.5 * core))),
         ("clipped at the border", outside),
@@ -67,7 +69,7 @@ def reasons(
         *_axial_tests(fits),
         ("not round", oval > _OVAL),
         ("does not fit a bead", (fits.structure > 2.0) & (fits.misfit > _MISFIT)),
-        ("does not fit a bead", (fits.chi2 > 2.0) & (fits.misfit > _LESS)),
+        ("does not fit a bead", flat & (fits.chi2 > 2.0) & (fits.misfit > _LESS)),
         ("lost in the structure around it", shape.sign * significance(fits) < threshold),
         ("the fit did not settle", ~fits.converged),
     ]
