@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -16,6 +17,7 @@ from handmade import mrc_bytes, ome_xml
 from handmade_czi import czi_bytes
 from handmade_dm import dm_bytes, tree
 from handmade_leica import lof_bytes, one_image, write_xlef
+from handmade_nd2 import nd2_bytes
 from handmade_ole import ole_bytes
 from handmade_zarr import write_image
 
@@ -224,6 +226,12 @@ def make_czi(folder: Path) -> Path:
     return path
 
 
+def make_nd2(folder: Path) -> Path:
+    path = folder / "a.nd2"
+    path.write_bytes(nd2_bytes(data(2, 2, 5, 6), z_step=0.5))
+    return path
+
+
 def make_zarr(folder: Path) -> Path:
     return write_image(folder / "a.ome.zarr", data(2, 5, 6), compress=True)
 
@@ -250,6 +258,9 @@ def make_xf(folder: Path) -> Path:
     (folder / "a.tlt").write_text("-3.0\n3.0\n")
     return path
 
+
+if find_spec("nd2") is None:  # an extra
+    del make_nd2
 
 MAKERS: dict[str, Callable[[Path], Path]] = {
     name.removeprefix("make_"): maker

@@ -132,3 +132,24 @@ def test_truncated(tmp_path):
         path.write_bytes(raw[:length])
         with pytest.raises(ReadError):
             np.asarray(open_image(path).data)
+
+
+@pytest.mark.parametrize(
+    "packing", ["uncompressed:", "zstd0:ExplicitLevel=1", "zstd1:ExplicitLevel=2"]
+)
+def test_file_by_the_vendor(tmp_path, packing):
+    """Where Zeiss' own library is installed, it writes a mosaic to be read here."""
+    czi = pytest.importorskip("pylibCZIrw.czi")
+    tiles = {(c, i): planes(4, shape=(8, 10))[2 * c + i] for c in (0, 1) for i in (0, 1)}
+    expected = np.zeros((2, 9, 18), int)
+    with czi.create_czi(str(tmp_path / "a.czi"), compression_options=packing) as document:
+        for (c, i), tile in tiles.items():
+            y, x = (0, 0) if i == 0 else (1, 8)
+            expected[c, y : y + 8, x : x + 10] = tile
+            plane = {"C": c, "T": 0, "Z": 0}
+            document.write(data=tile[..., None], location=(x, y), plane=plane)
+        document.write_metadata("a", channel_names={0: "a", 1: "b"}, scale_x=1e-7, scale_y=2e-7)
+    image = open_image(tmp_path / "a.czi")
+    np.testing.assert_array_equal(np.asarray(image.data), expected)
+    assert image.scale == pytest.approx((0.2, 0.1))
+    assert [channel.name for channel in image.channels] == ["a", "b"]

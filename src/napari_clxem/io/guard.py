@@ -12,7 +12,7 @@ from pathlib import Path
 
 from napari_clxem.errors import ReadError
 
-# What tifffile, zarr, numpy and the XML parsers were seen to raise on damaged files.
+# What the libraries that read files were seen to raise on damaged ones.
 DAMAGE = (
     ArithmeticError,
     AssertionError,
@@ -24,6 +24,7 @@ DAMAGE = (
     RuntimeError,
     SyntaxError,
     TypeError,
+    UnboundLocalError,
     ValueError,
     struct.error,
     zlib.error,

@@ -16,6 +16,7 @@ _MODULES = (
     "digital_micrograph",
     "alba",
     "czi",
+    "nikon",
     "maps",
     "ome_companion",
     "ome_zarr",
