@@ -12,6 +12,10 @@ from napari_clxem.errors import ImageError
 
 Floats = NDArray[np.floating[Any]]
 Support = Literal["box", "cylinder"]
+Weighting = Literal["centre", "even"]
+
+_FALL = 0.92
+"""What a pixel at the border takes less than one in the middle, weighted to the centre."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,8 @@ class Geometry:
         (0, 0), in bins of the padded detector.
     bounds : (nz, 2) ndarray of int
         Columns of each row inside the support: first, and one after the last.
+    prior : (nz, nx) ndarray
+        Share of a correction that each pixel takes.
     width : int
         Pixels of the detector.
     pad : int
@@ -36,6 +42,7 @@ class Geometry:
     tilts: Floats
     steps: Floats
     bounds: NDArray[np.int64]
+    prior: NDArray[np.float32]
     width: int
     pad: int
 
@@ -56,6 +63,7 @@ def lay_out(
     thickness: int,
     axis: float | None = None,
     support: Support = "box",
+    weighting: Weighting = "even",
 ) -> Geometry:
     """Lay out the rays of a tilt series.
 
@@ -73,6 +81,10 @@ def lay_out(
     support : {"box", "cylinder"}
         Where there may be material: the whole slice, or a circle about the axis that touches
         the nearest border.
+    weighting : {"even", "centre"}
+        How a correction is shared out along a ray: evenly, or most near the middle of the box's
+        thickness (of the cylinder), by a parabola. What the tilts leave open, and only
+        that, is then put where the sample most likely is.
 
     Raises
     ------
@@ -98,7 +110,14 @@ def lay_out(
     pad = max(0, int(np.ceil(reach.max() - min(centre, width - 1 - centre)))) + 3
     edge = centre + pad + 0.5 - shadow / 2 - centre * cosine - middle * sine
     steps = np.column_stack([sine, cosine, shadow, edge])
-    return Geometry(angles, steps, _bounds(width, thickness, centre, support), width, pad)
+    return Geometry(
+        angles,
+        steps,
+        _bounds(width, thickness, centre, support),
+        _prior(width, thickness, centre, support, weighting),
+        width,
+        pad,
+    )
 
 
 def check_tilts(tilts: ArrayLike, images: int | None = None) -> Floats:
@@ -138,8 +157,25 @@ def _bounds(width: int, thickness: int, centre: float, support: Support) -> NDAr
         raise ImageError(f"The support {support!r} is unknown; choose 'box' or 'cylinder'.")
     middle = (thickness - 1) / 2
     radius = min(centre, width - 1 - centre)
-    half = np.sqrt(np.maximum(radius**2 - (np.arange(thickness) - middle) ** 2, -1.0))
-    inside = np.isfinite(half)
-    bounds[:, 0] = np.where(inside, np.ceil(centre - np.where(inside, half, 0)), 0)
-    bounds[:, 1] = np.where(inside, np.floor(centre + np.where(inside, half, 0)) + 1, 0)
+    squared = radius**2 - (np.arange(thickness) - middle) ** 2
+    half = np.sqrt(np.maximum(squared, 0.0))
+    bounds[:, 0] = np.where(squared >= 0, np.ceil(centre - half), 0)
+    bounds[:, 1] = np.where(squared >= 0, np.floor(centre + half) + 1, 0)
     return bounds
+
+
+def _prior(
+    width: int, thickness: int, centre: float, support: Support, weighting: Weighting
+) -> NDArray[np.float32]:
+    """Give the share of a correction that each pixel takes: a parabola, or 1."""
+    if weighting == "even":
+        return np.ones((thickness, width), np.float32)
+    if weighting != "centre":
+        raise ImageError(f"The weighting {weighting!r} is unknown; choose 'centre' or 'even'.")
+    z = np.arange(thickness)[:, None] - (thickness - 1) / 2
+    x = np.arange(width)[None, :] - centre
+    if support == "box":
+        away = np.broadcast_to(np.abs(z) / (thickness / 2), (thickness, width))
+    else:
+        away = np.hypot(z, x) / max(1.0, min(centre, width - 1 - centre))
+    return np.asarray(1.0 - _FALL * np.clip(away, 0.0, 1.0) ** 2, dtype=np.float32)

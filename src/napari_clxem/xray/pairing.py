@@ -182,12 +182,13 @@ def fit_scale(
 ) -> tuple[float, float]:
     """Fit how much absorption without the element is left at the upper energy.
 
-    The ratio of the sums, which noise does not bias, over pixels that absorb; those that depart
-    by more than three standard deviations (iron) are left out until none is.
+    The ratio of the sums, which noise does not bias, over pixels that absorb. Where the mean of
+    five by five pixels departs by more than three standard deviations (iron), the neighbourhood is
+    left out, until nothing changes.
 
     Parameters
     ----------
-    low, high : array_like of one shape
+    low, high : (..., ny, nx) array_like
         Optical density in register.
     mask : array_like of bool, optional
         Pixels known to hold none of the element.
@@ -199,31 +200,37 @@ def fit_scale(
     Raises
     ------
     ImageError
-        Where too little absorbs for a fit.
+        Where the shapes differ or too little absorbs for a fit.
     """
-    one, two = (np.asarray(a, dtype=float).ravel() for a in (low, high))
-    if one.shape != two.shape:
-        raise ImageError("The two energies differ in shape; give two of one shape, in register.")
+    from scipy.ndimage import binary_dilation, uniform_filter
+
+    one, two = (np.asarray(a, dtype=float) for a in (low, high))
+    difference(one, two)  # refuses different shapes
     used = np.isfinite(one) & np.isfinite(two)
     if mask is not None:
-        used &= np.asarray(mask, dtype=bool).ravel()
-    one, two = one[used], two[used]
-    if len(one) < 100 or one.sum() <= 0:
+        used &= np.broadcast_to(np.asarray(mask, dtype=bool), one.shape)
+    one, two = np.where(used, one, 0.0), np.where(used, two, 0.0)
+    if used.sum() < 100 or one[used].sum() <= 0:
         raise ImageError(
             "Too little absorbs at the lower energy to fit the scale; give pixels with material."
         )
-    mean = one + two
-    kept = mean >= np.quantile(mean, 0.5)
-    scale = float(two[kept].sum() / one[kept].sum())
-    for _ in range(30):
-        rest = two - scale * one
+    both = one + two
+    used &= both >= np.quantile(both[used], 0.5)
+    flat = (1,) * (one.ndim - 2)
+    near = np.ones((*flat, 5, 5), bool)
+    kept, scale = used, float(two[used].sum() / one[used].sum())
+    for _ in range(12):
+        rest = uniform_filter(two - scale * one, (*flat, 5, 5))
         middle = float(np.median(rest[kept]))
         sd = 1.4826 * float(np.median(np.abs(rest[kept] - middle)))
-        new = (mean >= np.quantile(mean, 0.5)) & (np.abs(rest - middle) <= 3 * max(sd, 1e-12))
-        if (new == kept).all():
+        out = np.abs(rest - middle) > 3 * max(sd, 1e-12)
+        new = used & ~binary_dilation(out, near)
+        if new.sum() < 100:
             break
         kept = new
-        scale = float(two[kept].sum() / one[kept].sum())
+        before, scale = scale, float(two[kept].sum() / one[kept].sum())
+        if abs(scale - before) < 1e-7:
+            break
     rest = two[kept] - scale * one[kept]
     return scale, float(rest.std() * np.sqrt(kept.sum()) / one[kept].sum())
 

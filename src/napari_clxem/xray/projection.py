@@ -21,7 +21,14 @@ from numba import njit
 
 @njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
 def sweep(
-    image: Any, bounds: Any, correction: Any, back: Any, shadow: Any, ahead: Any, lanes: Any
+    image: Any,
+    bounds: Any,
+    prior: Any,
+    correction: Any,
+    back: Any,
+    shadow: Any,
+    ahead: Any,
+    lanes: Any,
 ) -> None:
     """Spread `correction` over the image along one tilt and add up its shadow at the next.
 
@@ -31,6 +38,8 @@ def sweep(
         Slices, changed in place.
     bounds : (nz, 2) int64 array
         First column of each row inside the support, and the one after the last.
+    prior : (nz, nx) float32 array
+        Share of a correction that each pixel takes.
     correction, shadow : (bins, n) float32 array
         What is spread, and what is added to; padded so that no pixel's shadow falls beside.
     back, ahead : (4,) float64 array
@@ -50,7 +59,8 @@ def sweep(
             left = edge_b + np.float32(x) * step_b
             i = np.int64(left)
             near_b = min((np.float32(i + 1) - left) * scale_b, one)
-            far_b = one - near_b
+            far_b = (one - near_b) * prior[z, x]
+            near_b *= prior[z, x]
             left = edge_f + np.float32(x) * step_f
             j = np.int64(left)
             near_f = min((np.float32(j + 1) - left) * scale_f, one)
@@ -85,7 +95,9 @@ def cast(image: Any, bounds: Any, shadow: Any, ahead: Any, lanes: Any) -> None:
 
 
 @njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
-def spread(image: Any, bounds: Any, corrections: Any, geometry: Any, lanes: Any) -> None:
+def spread(
+    image: Any, bounds: Any, prior: Any, corrections: Any, geometry: Any, lanes: Any
+) -> None:
     """Spread the corrections (tilts, bins, n) of all tilts over the image: the transpose."""
     count = len(lanes)
     one = np.float32(1.0)
@@ -99,7 +111,8 @@ def spread(image: Any, bounds: Any, corrections: Any, geometry: Any, lanes: Any)
                 left = edge + np.float32(x) * step
                 i = np.int64(left)
                 near = min((np.float32(i + 1) - left) * scale, one)
-                far = one - near
+                far = (one - near) * prior[z, x]
+                near *= prior[z, x]
                 for lane in range(count):
                     image[z, x, lane] += near * correction[i, lane] + far * correction[i + 1, lane]
 
@@ -116,6 +129,7 @@ def clip(image: Any, low: Any, high: Any) -> None:
 def sart_pass(
     image: Any,
     bounds: Any,
+    prior: Any,
     data: Any,
     weights: Any,
     geometry: Any,
@@ -129,7 +143,7 @@ def sart_pass(
 
     Parameters
     ----------
-    image, bounds, lanes
+    image, bounds, prior, lanes
         As in :func:`sweep`.
     data : (tilts, bins, n) float32 array
         Measured projections, optical density per pixel size.
@@ -170,6 +184,7 @@ def sart_pass(
             spread(
                 image,
                 bounds,
+                prior,
                 correction.reshape((1, bins, count)),
                 geometry[tilt : tilt + 1],
                 lanes,
@@ -177,7 +192,7 @@ def sart_pass(
             clip(image, low, high)
             cast(image, bounds, shadow, ahead, lanes)
         else:
-            sweep(image, bounds, correction, geometry[tilt], shadow, ahead, lanes)
+            sweep(image, bounds, prior, correction, geometry[tilt], shadow, ahead, lanes)
     return total  # fmt: skip
 
 
@@ -185,6 +200,7 @@ def sart_pass(
 def sirt_pass(
     image: Any,
     bounds: Any,
+    prior: Any,
     data: Any,
     weights: Any,
     geometry: Any,
@@ -207,7 +223,7 @@ def sirt_pass(
                 if share > 0:
                     total += residual * residual
                 shadow[i, lane] = share * residual
-    spread(image, bounds, corrections, geometry, lanes)
+    spread(image, bounds, prior, corrections, geometry, lanes)
     if low > -np.inf or high < np.inf:
         clip(image, low, high)
     return total

@@ -17,14 +17,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_clxem.errors import Cancelled, ImageError, MissingScaleError
-from napari_clxem.xray.geometry import Floats, Geometry, Support, check_tilts, golden_order, lay_out
+from napari_clxem.xray.geometry import (
+    Floats,
+    Geometry,
+    Support,
+    Weighting,
+    check_tilts,
+    golden_order,
+    lay_out,
+)
 
 Method = Literal["SART", "SIRT"]
 Progress = Callable[[float, str], None]
 
-#: Share of the residual taken away per correction where none is given. 0.75 acts like the default
-#: 0.15 of scikit-image, which divides by the sum of squared weights.
-RELAXATION = {"SART": 0.75, "SIRT": 1.0}
+#: Share of the residual taken away per correction where none is given. Five times as much acts like
+#: a relaxation of scikit-image, which divides by the sum of squared weights.
+RELAXATION = {"SART": 0.5, "SIRT": 1.0}
 _LANES = (16, 8, 4, 1)
 _LEAST_PATH = 1.0  # voxels; shorter rays only graze a corner and would be given too much weight
 
@@ -76,6 +84,7 @@ def reconstruct(
     thickness: int | None = None,
     axis: float | None = None,
     support: Support = "box",
+    weighting: Weighting = "centre",
     limits: tuple[float, float] | None = None,
     block: int | None = None,
     memory: float = 1.0,
@@ -101,7 +110,7 @@ def reconstruct(
     iterations : int
         Passes through all tilts.
     relaxation : float, optional
-        0 to 2, by default 0.75 for SART and 1 for SIRT. Numbers are not portable between
+        0 to 2, by default 0.5 for SART and 1 for SIRT. Numbers are not portable between
         programs: the 0.15 of scikit-image acts like 0.75 here, its 0.01 like 0.05.
     thickness : int, optional
         Voxels along z; by default as many as along x.
@@ -110,6 +119,8 @@ def reconstruct(
         middle of the detector.
     support : {"box", "cylinder"}
         Where there may be material; see :func:`~napari_clxem.xray.geometry.lay_out`.
+    weighting : {"centre", "even"}
+        Where along a ray corrections go, as far as the tilts leave it open; see there.
     limits : tuple of float, optional
         Least and greatest absorption allowed, 1/µm, such as ``(0, inf)``; none by default, as
         differences have both signs.
@@ -143,7 +154,7 @@ def reconstruct(
     single = len(stack.shape) == 2
     if single:
         stack = stack[:, None, :]
-    geometry = _checked(stack, tilts, method, iterations, thickness, axis, support)
+    geometry = _checked(stack, tilts, method, iterations, thickness, axis, support, weighting)
     pixel = _pixel(spacing)
     share = RELAXATION[method] if relaxation is None else float(relaxation)
     if not 0 < share < 2:
@@ -186,6 +197,7 @@ def reconstruct_lazily(
     thickness: int | None = None,
     axis: float | None = None,
     support: Support = "box",
+    weighting: Weighting = "centre",
     limits: tuple[float, float] | None = None,
     block: int = 32,
 ) -> Any:
@@ -201,7 +213,7 @@ def reconstruct_lazily(
     """
     import dask.array as da
 
-    geometry = _checked(series, tilts, method, iterations, thickness, axis, support)
+    geometry = _checked(series, tilts, method, iterations, thickness, axis, support, weighting)
     whole = da.asarray(series)  # type: ignore[no-untyped-call]
     stack = whole.rechunk((-1, block, -1))
     return stack.map_blocks(
@@ -214,6 +226,7 @@ def reconstruct_lazily(
         thickness=geometry.shape[0],
         axis=axis,
         support=support,
+        weighting=weighting,
         limits=limits,
         dtype=np.float32,
         chunks=((geometry.shape[0],), stack.chunks[1], stack.chunks[2]),
@@ -309,13 +322,14 @@ class _Solver:
     def _pass(self, image: NDArray[np.float32], data: NDArray[np.float32]) -> float:
         from napari_clxem.xray import projection
 
-        bounds, steps = self.geometry.bounds, self.geometry.steps
+        slices = (self.geometry.bounds, self.geometry.prior)
+        steps = self.geometry.steps
         lanes = (0,) * image.shape[-1]
         rest = (self.relaxation, self.low, self.high, lanes)
         if self.method == "SIRT":
-            return float(projection.sirt_pass(image, bounds, data, self.weights, steps, *rest))
+            return float(projection.sirt_pass(image, *slices, data, self.weights, steps, *rest))
         return float(
-            projection.sart_pass(image, bounds, data, self.weights, steps, self.order, *rest)
+            projection.sart_pass(image, *slices, data, self.weights, steps, self.order, *rest)
         )
 
     def _padded(self, part: NDArray[np.float32], lanes: int) -> NDArray[np.float32]:
@@ -328,14 +342,16 @@ class _Solver:
 
 
 def _weights(geometry: Geometry) -> NDArray[np.float32]:
-    """One over the path of each ray through the support, voxels; 0 off the detector."""
+    """One over the path of each ray through the support, weighted as it is; 0 off the detector."""
     from napari_clxem.xray import projection
 
-    ones = np.ones((*geometry.shape, 1), np.float32)
-    paths = np.zeros((len(geometry.tilts), geometry.bins, 1), np.float32)
-    projection.cast_all(ones, geometry.bounds, paths, geometry.steps, (0,))
-    path = paths[..., 0]
-    weights = np.where(path >= min(_LEAST_PATH, path.max() / 2), 1 / np.maximum(path, 1e-6), 0.0)
+    paths = []
+    for image in (np.ones(geometry.shape, np.float32), geometry.prior):
+        path = np.zeros((len(geometry.tilts), geometry.bins, 1), np.float32)
+        projection.cast_all(image[..., None], geometry.bounds, path, geometry.steps, (0,))
+        paths.append(path[..., 0])
+    long = paths[0] >= min(_LEAST_PATH, float(paths[0].max()) / 2)
+    weights = np.where(long, 1 / np.maximum(paths[1], 1e-6), 0.0)
     weights[:, : geometry.pad] = 0.0
     weights[:, geometry.pad + geometry.width :] = 0.0
     return weights.astype(np.float32)
@@ -349,6 +365,7 @@ def _checked(
     thickness: int | None,
     axis: float | None,
     support: Support,
+    weighting: Weighting,
 ) -> Geometry:
     if len(stack.shape) != 3:
         raise ImageError(
@@ -359,7 +376,7 @@ def _checked(
     if iterations < 1:
         raise ImageError(f"{iterations} iterations make no tomogram; give at least 1.")
     angles = check_tilts(tilts, stack.shape[0])
-    return lay_out(angles, stack.shape[2], thickness or stack.shape[2], axis, support)
+    return lay_out(angles, stack.shape[2], thickness or stack.shape[2], axis, support, weighting)
 
 
 def _pixel(spacing: float | tuple[float, float]) -> tuple[float, float]:

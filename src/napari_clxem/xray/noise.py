@@ -1,0 +1,214 @@
+"""How strong the background of a density map is, and what can be told from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_clxem.errors import ImageError
+
+Floats = NDArray[np.floating[Any]]
+Bools = NDArray[np.bool_]
+
+#: One-sided quantile of 99.9 %: one in a thousand places without anything lies above it.
+DECISION = 3.0902
+#: Twice that: what really is so dense lies above the decision limit in 99.9 % of cases.
+DETECTION = 6.1805
+_CUBE = 24
+_LARGEST = 2**24
+"""Voxels looked at when the noise of averages is measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """Least densities that can be told from nothing, by size of the object.
+
+    Attributes
+    ----------
+    diameters : (n,) ndarray
+        Of the object, µm; the first is that of a single voxel.
+    sigma : (n,) ndarray
+        Standard deviation of the mean over such an object where there is nothing, g/cm³.
+    wedge : (n,) ndarray
+        Share of its density that such an object shows.
+    decision : (n,) ndarray
+        Measured density, averaged over the object, that one in a thousand places without
+        anything exceeds: 3.09 standard deviations. Half the objects that show so much are missed.
+    detection : (n,) ndarray
+        True density found in 99.9 % of cases: 6.18 standard deviations over the wedge factor.
+    """
+
+    diameters: Floats
+    sigma: Floats
+    wedge: Floats
+
+    @property
+    def decision(self) -> Floats:
+        """Decision limits, g/cm³ measured."""
+        return np.asarray(DECISION * self.sigma)
+
+    @property
+    def detection(self) -> Floats:
+        """Detection limits, g/cm³ true."""
+        return np.asarray(DETECTION * self.sigma / self.wedge)
+
+    def sum_deviation(self, voxels: float, voxel: float) -> float:
+        """Give the standard deviation of a sum of so many voxels, in densities.
+
+        Between the measured sizes by interpolation; beyond, parts as large as the largest are
+        taken as independent. `voxel` is the volume of one, µm³.
+        """
+        diameter = (6 / np.pi * voxels * voxel) ** (1 / 3)
+        largest = float(self.diameters[-1])
+        mean = float(np.exp(np.interp(diameter, self.diameters, np.log(self.sigma))))
+        if diameter > largest:
+            mean *= (largest / diameter) ** 1.5
+        return mean * voxels
+
+
+def background(values: Floats, mask: Bools | None = None) -> tuple[float, float]:
+    """Give middle and standard deviation of the background, leaving out what stands out.
+
+    Parameters
+    ----------
+    values : (nz, ny, nx) array
+    mask : array of bool, optional
+        Where there is only background; by default everywhere.
+
+    Raises
+    ------
+    ImageError
+        Where too few voxels are left, or they do not vary.
+    """
+    some = values[mask] if mask is not None else values.ravel()
+    some = some[:: max(1, some.size // _LARGEST)].astype(float)
+    some = some[some != 0.0]  # never reconstructed
+    if some.size < 1000:
+        raise ImageError(
+            f"Only {some.size} voxels are background, too few to measure noise; give a larger mask."
+        )
+    for _ in range(20):
+        middle = float(np.median(some))
+        sd = 1.4826 * float(np.median(np.abs(some - middle)))
+        kept = some[np.abs(some - middle) <= 4 * sd]
+        if kept.size == some.size:
+            break
+        some = kept
+    if sd <= 0:
+        raise ImageError(
+            "The background does not vary, so no limit can be given; use data with their noise."
+        )
+    return middle, sd
+
+
+def noise_map(values: Floats, mask: Bools | None = None) -> NDArray[np.float32]:
+    """Give the standard deviation of the background at every voxel.
+
+    It is larger where less light came through. Measured in cubes of 24 voxels, leaving out what
+    stands out, and interpolated between them.
+
+    Parameters
+    ----------
+    values : (nz, ny, nx) array
+        With the background taken off.
+    mask : array of bool, optional
+        Where there is only background; by default everywhere.
+    """
+    from scipy.ndimage import map_coordinates, median_filter
+
+    counts = [max(1, round(n / _CUBE)) for n in values.shape]
+    edges = [
+        np.linspace(0, n, c + 1).astype(int) for n, c in zip(values.shape, counts, strict=True)
+    ]
+    coarse = np.full(counts, np.nan)
+    for index in np.ndindex(*counts):
+        part = tuple(slice(e[i], e[i + 1]) for e, i in zip(edges, index, strict=True))
+        some = values[part] if mask is None else values[part][mask[part]]
+        some = some[some != 0.0]
+        if some.size >= 200:
+            coarse[index] = _clipped_deviation(some)
+    whole = background(values, mask)[1]
+    coarse = np.where(np.isfinite(coarse) & (coarse > 0), coarse, whole)
+    # a cube full of clusters would say too much
+    coarse = np.minimum(coarse, 1.5 * median_filter(coarse, size=3, mode="nearest"))
+    found = np.empty(values.shape, np.float32)
+    at = [(np.arange(n) + 0.5) * c / n - 0.5 for n, c in zip(values.shape, counts, strict=True)]
+    for z, height in enumerate(at[0]):
+        grid = np.meshgrid([height], at[1], at[2], indexing="ij")
+        found[z] = map_coordinates(coarse, grid, order=1, mode="nearest")[0]
+    return found
+
+
+def _clipped_deviation(some: Floats) -> float:
+    """Give the standard deviation of values within four of the middle."""
+    middle = float(np.median(some))
+    sd = 1.4826 * float(np.median(np.abs(some - middle)))
+    kept = some[np.abs(some - middle) <= 4 * sd]
+    return float(kept.std()) if kept.size else sd
+
+
+def ball(diameter: float, step: Floats) -> Floats:
+    """Give a ball of the given diameter (µm) on a grid of voxels, soft by a voxel, summing to 1."""
+    reach = np.maximum(np.ceil(diameter / 2 / step).astype(int), 0)
+    axes = np.meshgrid(
+        *[np.arange(-r, r + 1) * s for r, s in zip(reach, step, strict=True)], indexing="ij"
+    )
+    away = np.sqrt(sum(a**2 for a in axes))
+    weights = np.clip((diameter / 2 - away) / float(step.min()) + 0.5, 0.0, 1.0)
+    return np.asarray(weights / weights.sum())
+
+
+def deviations(
+    values: Floats, step: Floats, diameters: Floats, mask: Bools | None, offset: float
+) -> Floats:
+    """Measure the standard deviation of averages over balls in the background.
+
+    Parameters
+    ----------
+    values : (nz, ny, nx) array
+    step : (3,) array
+        Voxel size, µm.
+    diameters : (n,) array
+        µm, the first that of a voxel.
+    mask : array of bool, optional
+        Where there is only background.
+    offset : float
+        Middle of the background.
+    """
+    from scipy.signal import fftconvolve
+
+    part = _middle(values.shape)
+    some = np.asarray(values[part], dtype=np.float32) - np.float32(offset)
+    free = np.ones(some.shape, bool) if mask is None else np.asarray(mask[part])
+    found = []
+    for index, diameter in enumerate(diameters):
+        if index == 0:
+            found.append(background(some, free)[1])
+            continue
+        kernel = ball(float(diameter), step).astype(np.float32)
+        if any(k >= n for k, n in zip(kernel.shape, some.shape, strict=True)):
+            found.append(found[-1] * float(diameters[index - 1] / diameter) ** 1.5)
+            continue
+        averages = fftconvolve(some, kernel, mode="valid")
+        inner = tuple(
+            slice(k // 2, n - k // 2) for k, n in zip(kernel.shape, some.shape, strict=True)
+        )
+        clear = free[inner]
+        if mask is not None and not clear.all():
+            clear = fftconvolve((~free).astype(np.float32), kernel, mode="valid") < 0.05
+        if clear.sum() < 1000:
+            found.append(found[-1] * float(diameters[index - 1] / diameter) ** 1.5)
+            continue
+        found.append(min(background(averages, clear)[1], found[-1]))
+    return np.asarray(found)
+
+
+def _middle(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Cut a part of at most so many voxels from the middle."""
+    share = min(1.0, (_LARGEST / np.prod(shape)) ** (1 / 3))
+    return tuple(
+        slice(int((n - max(n * share, 1)) / 2), int((n + max(n * share, 1)) / 2)) for n in shape
+    )
