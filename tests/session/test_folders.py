@@ -167,6 +167,39 @@ def test_two_files_of_one_name_stay_apart(tmp_path):
     check(proposal.session())
 
 
+def test_images_of_one_name_and_folder_are_told_apart_by_their_files(tmp_path):
+    for number, name in enumerate(("map.tif", "map.ome.tif", "map.ome.tiff")):
+        write(tmp_path / "vlm" / name, seed=number)
+    names = [one.dataset.name for one in propose(tmp_path).entries]
+    assert names == ["vlm/map", "vlm/map.ome.tiff", "vlm/map.tif"]
+
+
+def test_a_folder_that_is_one_image_counts_as_one(tmp_path):
+    import zarr
+
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    level = {
+        "path": "0",
+        "coordinateTransformations": [{"type": "scale", "scale": [0.2, 0.3]}],
+    }
+    for number in range(2):
+        place = tmp_path / "grid" / f"cell {number} fluorescence.zarr"
+        group = zarr.open_group(place, mode="w", zarr_format=2)
+        group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": [level]}]
+        array = group.create_array("0", shape=(8, 9), dtype="uint8", chunks=(8, 9))
+        array[:] = number
+    found = propose(tmp_path / "grid")
+    assert [(one.modality, one.site) for one in found.entries] == [
+        ("fluorescence", "0"),
+        ("fluorescence", "1"),
+    ]
+    assert found.unread == found.others == ()
+    check(found.session())
+    alone = propose(place)
+    assert [one.dataset.scale for one in alone.entries] == [(0.2, 0.3)]
+    assert alone.folder == place
+
+
 def test_the_search_can_be_ended(tmp_path):
     for number in range(3):
         write(tmp_path / f"{number}.ome.tif", seed=number)

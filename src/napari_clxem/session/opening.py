@@ -65,13 +65,29 @@ def dataset_from_file(
 
     place = Path(path).expanduser().absolute()
     image = open_image(place, index=index, orientation=orientation, scale=scale)
-    size, mark = fingerprint(place)
-    dataset = Dataset(
-        name=name or image.name or place.name,
-        modality=modality,
-        site=site,
-        frame=frame,
-        file=FileRef(path=place.as_posix(), index=index, size=size, fingerprint=mark),
+    dataset = dataset_of_image(image, place, index, fingerprint(place))
+    dataset = replace(dataset, name=name or dataset.name, modality=modality, site=site, frame=frame)
+    return dataset, image
+
+
+def dataset_of_image(image: OpenedImage, path: Path, index: int, mark: tuple[int, str]) -> Dataset:
+    """Describe an image that has been opened as a dataset.
+
+    Parameters
+    ----------
+    image : OpenedImage
+        The image.
+    path : Path
+        Its file; absolute.
+    index : int
+        Which image of the file it is.
+    mark : tuple of int and str
+        Size and fingerprint of the file.
+    """
+    size, digest = mark
+    return Dataset(
+        name=image.name or path.name,
+        file=FileRef(path=path.as_posix(), index=index, size=size, fingerprint=digest),
         axes=tuple(image.axes),
         shape=tuple(int(n) for n in image.data.shape),
         scale=image.scale,
@@ -79,7 +95,6 @@ def dataset_from_file(
         channels=tuple(image.channels),
         stage=_plain_stage(image.stage),
     )
-    return dataset, image
 
 
 def open_dataset(source: Resolver | str | Path, dataset: Dataset) -> OpenedImage:

@@ -18,9 +18,10 @@ from napari_clxem.plugin.controllers.opening import warm
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.session import Session, Store, edits, missing_files, open_dataset, relink
 from napari_clxem.session.chain import Chained, chain
-from napari_clxem.session.folders import Proposal, propose
+from napari_clxem.session.folders import propose
 from napari_clxem.session.merging import Merge, Side, merge
 from napari_clxem.session.model import Dataset
+from napari_clxem.session.proposal import Proposal
 from napari_clxem.session.recovery import Recovery, unsaved
 from napari_clxem.session.travel import (
     SUFFIX,

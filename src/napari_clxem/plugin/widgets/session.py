@@ -21,9 +21,9 @@ from napari_clxem.plugin.widgets.session_folder import FolderDialog
 from napari_clxem.plugin.widgets.session_merge import MergeDialog
 from napari_clxem.plugin.widgets.session_view import SessionView
 from napari_clxem.session import Session, edits, load
-from napari_clxem.session.folders import Proposal
 from napari_clxem.session.merging import Merge
 from napari_clxem.session.model import Dataset, Site
+from napari_clxem.session.proposal import Proposal
 from napari_clxem.session.recovery import Recovery
 from napari_clxem.session.travel import SUFFIX
 

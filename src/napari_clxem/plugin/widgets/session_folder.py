@@ -25,8 +25,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_clxem.plugin.widgets.session_parts import said
-from napari_clxem.session.folders import Entry, Proposal
 from napari_clxem.session.guesses import MODALITIES
+from napari_clxem.session.proposal import Entry, Proposal
 
 ROLE = int(Qt.ItemDataRole.UserRole)
 HEADINGS = ("Image", "Site", "Size", "Why")
