@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 import numpy as np
 
-from napari_clxem.frames import Affine
+from napari_clxem.frames import Affine, Route
 from napari_clxem.io import open_image
 from napari_clxem.lamella import Overlap, capture_in_view, lamella_on_map, overlap, trace
 from napari_clxem.samples import sample_folder
@@ -20,6 +21,8 @@ from napari_clxem.session import load
 from napari_clxem.session.geometry import graph, place
 
 PLACE_SD = 0.05
+# How well the height of the lamella in its own map is known, µm.
+HEIGHT_SD = 0.15
 THICKNESS = 0.3
 
 
@@ -74,10 +77,14 @@ def main() -> None:
         to_box = Affine(route.placement).inverted()
         for name, outline in (("drawn", drawn), ("traced", traced.corners)):
             lamella = lamella_on_map(outline, one["thickness"])
-            middle = to_box.transform(lamella.centre)[0]
-            spread = np.zeros((3, 3))
-            spread[1:, 1:] = route.predict_error([middle])[0][-2:, -2:]
-            spread[0, 0] = 0.15**2
+
+            def spread(points: np.ndarray, route: Route = route, back: Affine = to_box) -> Any:
+                """Give the map's error where it counts: in the frame of the tomogram."""
+                found = np.zeros((len(points), 3, 3))
+                found[:, 0, 0] = HEIGHT_SD**2
+                found[:, 1:, 1:] = route.predict_error(points)[:, -2:, -2:]
+                return back.linear @ found @ back.linear.T
+
             print(f"  {site} {name:7s} {percent(overlap(lamella, box, to_box, spread))}")
         onto = Affine(np.array(truth["frames"][f"tomogram-{site}"]["from_grid"]))
         basis = np.array([one["normal"], along, across])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from shapely.geometry import Polygon, box
 
 from napari_clxem.errors import LamellaError
-from napari_clxem.frames import Affine
+from napari_clxem.frames import Affine, UncertainAffine
 from napari_clxem.lamella import Lamella, overlap, plan_overlap
 
 
@@ -158,6 +158,28 @@ def test_interval_holds_what_the_error_leaves():
     assert wide.area_interval[0] > found.area_interval[0]
 
 
+def test_interval_of_a_registration_that_is_less_sure_at_the_corners():
+    lamella = Lamella((0.5, 4, 5), 5, width=8, length=7)
+    corners = np.array([[-1, 1, 2], [2, 7, 12]])
+    known = UncertainAffine.declared(
+        np.eye(4), lamella.centre, 0.05, angle_sd=3.0, scale_sd=0.02, tilt_sd=2.0
+    )
+    found = overlap(lamella, corners, np.eye(4), covariance=known.predict_error)
+    fixed = overlap(lamella, corners, covariance=known.predict_error(lamella.centre)[0])
+    rng = np.random.default_rng(8)
+    values = []
+    for _ in range(1500):
+        change = rng.multivariate_normal(np.zeros(12), known.covariance).reshape(3, 4)
+        linear = np.eye(3) + change[:, :3]
+        shift = known.centre + change[:, 3] - linear @ known.centre
+        values.append(overlap(lamella, corners, Affine.from_parts(linear, shift)).area_fraction)
+    true = np.subtract(*np.quantile(values, [0.975, 0.025]))
+    told = np.subtract(*reversed(found.area_interval))
+    # turns, scales and shears stand in for each other, to some tens of percent
+    assert 0.7 < told / true < 1.5
+    assert np.subtract(*reversed(fixed.area_interval)) < told
+
+
 def test_exact_registration_has_no_width():
     found = overlap(Lamella((0, 0, 0), 10), ((-3, -4, -3), (3, 2, 3)), covariance=np.zeros((3, 3)))
     assert found.area_interval == pytest.approx((found.area_fraction, found.area_fraction))
@@ -172,6 +194,7 @@ def test_exact_registration_has_no_width():
         ({"covariance": np.full((3, 3), np.nan)}, "not known"),
         ({"covariance": np.eye(3), "probability": 1.0}, "probability"),
         ({"to_box": np.eye(3)}, "must take"),
+        ({"covariance": lambda p: np.zeros((len(p), 2, 2))}, "give \\(n, 3, 3\\)"),
     ],
 )
 def test_bad_input_is_named(arguments, said):

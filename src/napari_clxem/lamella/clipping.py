@@ -98,53 +98,37 @@ def _common_volume(
 
 
 def _volumes(
-    faces: Any,
-    counts: Any,
-    planes: Any,
-    signs: Any,
-    box_faces: Any,
-    box_planes: Any,
-    shifts: Any,
-    eps: Any,
+    faces: Any, counts: Any, planes: Any, signs: Any, box_faces: Any, box_planes: Any, eps: Any
 ) -> Any:
-    """Give what a sum of convex parts and a box share, for each shift of the box."""
-    found = np.zeros(len(shifts))
+    """Give what a sum of convex parts and a box share, for each placing of the parts."""
+    found = np.zeros(len(faces))
     four = np.full(6, 4)
-    moved = np.empty(box_faces.shape)
-    moved_planes = np.empty(box_planes.shape)
-    for s in range(len(shifts)):
-        for f in range(6):
-            moved_planes[f] = box_planes[f]
-            for k in range(3):
-                moved_planes[f, 3] += box_planes[f, k] * shifts[s, k]
-                for i in range(4):
-                    moved[f, i, k] = box_faces[f, i, k] + shifts[s, k]
+    for s in range(len(faces)):
         for part in range(len(signs)):
             found[s] += signs[part] * _common_volume(
-                faces[part], counts, planes[part], moved, four, moved_planes, eps
+                faces[s, part], counts, planes[s, part], box_faces, four, box_planes, eps
             )
     return found
 
 
-def _areas(parts: Any, counts: Any, signs: Any, low: Any, high: Any, shifts: Any) -> Any:
-    """Give what a sum of convex polygons and a rectangle share, for each of its shifts."""
-    found = np.zeros(len(shifts))
+def _areas(parts: Any, signs: Any, low: Any, high: Any) -> Any:
+    """Give what a sum of convex polygons and a rectangle share, for each placing of the sum."""
+    found = np.zeros(len(parts))
     polygon = np.zeros((64, 3))
     fresh = np.zeros((64, 3))
     heights = np.zeros(64)
     plane = np.zeros(4)
-    for s in range(len(shifts)):
+    for s in range(len(parts)):
         for part in range(len(signs)):
-            count = counts[part]
+            count = parts.shape[2]
             for i in range(count):
-                polygon[i, 0], polygon[i, 1] = parts[part, i, 0], parts[part, i, 1]
+                polygon[i, 0], polygon[i, 1] = parts[s, part, i, 0], parts[s, part, i, 1]
                 polygon[i, 2] = 0.0
             for k in range(2):
                 for end in range(2):
                     plane[:] = 0.0
                     plane[k] = 1.0 if end else -1.0
-                    edge = high[k] if end else low[k]
-                    plane[3] = plane[k] * (edge + shifts[s, k])
+                    plane[3] = plane[k] * (high[k] if end else low[k])
                     count = max(_clip(polygon, count, fresh, heights, plane, 0.0), 0)
             area = 0.0
             for i in range(count):
@@ -172,39 +156,40 @@ def prisms(corners: Floats, rise: Floats) -> tuple[Floats, Floats, Floats]:
 
     Parameters
     ----------
-    corners : (k, n, 3) array
-        Base polygons, all turning the same way.
-    rise : (3,) array
+    corners : (..., n, 3) array
+        Base polygons, all turning the same way about their rise.
+    rise : (..., 3) array
         From the bases to the tops.
 
     Returns
     -------
-    faces : (k, n + 2, m, 3) array
+    faces : (..., n + 2, m, 3) array
         Corners of each face, turning outwards.
     counts : (n + 2,) array of int
         Of them in use.
-    planes : (k, n + 2, 4) array
+    planes : (..., n + 2, 4) array
         Outward normal n and c of n·p <= c.
     """
-    parts, count, _ = corners.shape
-    ends = np.concatenate([corners[:, 1:], corners[:, :1]], axis=1)
+    count = corners.shape[-2]
+    ends = np.concatenate([corners[..., 1:, :], corners[..., :1, :]], axis=-2)
     # the sum over all corners is safe where some are in line
-    up = _cross(corners - corners[:, :1], ends - corners[:, :1]).sum(axis=1)
-    if up[0] @ rise < 0:
-        return prisms(corners[:, ::-1], rise)
-    faces = np.zeros((parts, count + 2, max(count, 4), 3))
-    faces[:, 0, :count] = corners[:, ::-1]
-    faces[:, 1, :count] = corners + rise
-    faces[:, 2:, 0], faces[:, 2:, 1] = corners, ends
-    faces[:, 2:, 2], faces[:, 2:, 3] = ends + rise, corners + rise
-    normals = np.concatenate(
-        [-up[:, None], up[:, None], _cross(ends - corners, rise[None, None])], axis=1
-    )
-    normals /= np.sqrt((normals**2).sum(axis=2, keepdims=True))
-    offsets = (normals * faces[:, :, 0]).sum(axis=2)
+    first = corners[..., :1, :]
+    up = _cross(corners - first, ends - first).sum(axis=-2)
+    if (up * rise).sum(axis=-1).flat[0] < 0:
+        return prisms(corners[..., ::-1, :], rise)
+    rise = rise[..., np.newaxis, :]
+    faces = np.zeros((*corners.shape[:-2], count + 2, max(count, 4), 3))
+    faces[..., 0, :count, :] = corners[..., ::-1, :]
+    faces[..., 1, :count, :] = corners + rise
+    faces[..., 2:, 0, :], faces[..., 2:, 1, :] = corners, ends
+    faces[..., 2:, 2, :], faces[..., 2:, 3, :] = ends + rise, corners + rise
+    up = up[..., np.newaxis, :]
+    normals = np.concatenate([-up, up, _cross(ends - corners, rise)], axis=-2)
+    normals /= np.sqrt((normals**2).sum(axis=-1, keepdims=True))
+    offsets = (normals * faces[..., 0, :]).sum(axis=-1, keepdims=True)
     counts = np.full(count + 2, 4)
     counts[:2] = count
-    return faces, counts, np.concatenate([normals, offsets[:, :, None]], axis=2)
+    return faces, counts, np.concatenate([normals, offsets], axis=-1)
 
 
 def _cross(one: Floats, other: Floats) -> Floats:

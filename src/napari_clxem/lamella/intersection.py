@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,8 +18,9 @@ from napari_clxem.lamella.clipping import kernels, prisms
 from napari_clxem.lamella.slab import Lamella, signed_area
 
 Interval = tuple[float, float]
-# Shifts over which an interval is taken: 1/(2 n) of them lie beyond the outermost.
-_SHIFTS = 128
+Spread = ArrayLike | Callable[[Floats], Any] | None
+# Placings over which an interval is taken.
+_PLACINGS = 128
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def overlap(
     lamella: Lamella,
     box: ArrayLike,
     to_box: Affine | ArrayLike | None = None,
-    covariance: ArrayLike | None = None,
+    covariance: Spread = None,
     probability: float = 0.95,
 ) -> Overlap:
     """Intersect a lamella with the box of a tomogram, exactly.
@@ -85,8 +88,11 @@ def overlap(
         Two opposite corners, µm.
     to_box : Affine or (4, 4) array_like, optional
         From the lamella's frame to that of the box; left out, they are one.
-    covariance : (3, 3) array_like, optional
-        Of the position of one against the other in the frame of the box, µm².
+    covariance : (3, 3) array_like or callable, optional
+        Of the position of one against the other in the frame of the box, µm². A callable gives
+        it at points (n, 3) in that frame, as (n, 3, 3), such as what a registration predicts:
+        where it grows from the middle to the corners, the lamella may also be turned, scaled and
+        sheared.
     probability : float
         Of the intervals.
 
@@ -101,21 +107,24 @@ def overlap(
     """
     low, high = _corners(box, 3)
     place = _placement(to_box)
-    shifts = _shifts(covariance, probability)
-    faces, counts, planes, signs = _slab(lamella, place)
-    middle = faces[0, 0, 0].copy()  # numbers stay small about a corner of the slab
-    faces = faces - middle
-    planes[..., 3] -= planes[..., :3] @ middle
+    corners = place.transform(lamella.mid_plane)
+    moves = _moves(covariance, corners, probability)
+    middle = corners[0]  # numbers stay small about a corner of the slab
+    rise = place.linear @ (lamella.thickness * lamella.normal)
+    parts, signs = _convex(corners - middle)
+    rises = rise + moves.turns @ rise
+    bases = moves.applied(parts, corners.mean(axis=0) - middle)
+    bases -= 0.5 * rises[:, np.newaxis, np.newaxis]
+    faces, counts, planes = prisms(bases, rises[:, np.newaxis])
     edges = high - low
     base = low - middle + edges * np.array([[0, 0, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1]])
-    box_faces, _, box_planes = prisms(base[np.newaxis], edges * np.array([1.0, 0, 0]))
-    size = float(max(np.abs(faces).max(), np.abs(box_faces).max()))
-    volumes = kernels()[0](
-        faces, counts, planes, signs, box_faces[0], box_planes[0], shifts, 1e-10 * size
-    )
+    box_faces, _, box_planes = prisms(base, edges * np.array([1.0, 0, 0]))
+    size = float(max(np.abs(faces[0]).max(), np.abs(box_faces).max()))
+    volumes = kernels()[0](faces, counts, planes, signs, box_faces, box_planes, 1e-10 * size)
     scale = abs(float(np.linalg.det(place.linear)))
-    shares = np.clip(volumes / (lamella.volume * scale), 0.0, 1.0)
-    plan = _plan(lamella, (low[1:], high[1:]), place, shifts[:, 1:], probability)
+    wholes = lamella.volume * scale * np.abs(np.linalg.det(np.eye(3) + moves.turns))
+    shares = np.clip(volumes / wholes, 0.0, 1.0)
+    plan = _plan(corners, (low[1:], high[1:]), moves, probability)
     return Overlap(
         volume=float(shares[0] * lamella.volume),
         volume_fraction=float(shares[0]),
@@ -133,7 +142,7 @@ def plan_overlap(
     lamella: Lamella,
     field: ArrayLike,
     to_field: Affine | ArrayLike | None = None,
-    covariance: ArrayLike | None = None,
+    covariance: Spread = None,
     probability: float = 0.95,
 ) -> PlanOverlap:
     """Intersect the mid-plane of a lamella, as seen along z, with a field.
@@ -155,51 +164,53 @@ def plan_overlap(
     LamellaError
         Where the field has no extent, or the lamella is seen edge on.
     """
-    shifts = _shifts(covariance, probability)[:, 1:]
-    return _plan(lamella, _corners(field, 2), _placement(to_field), shifts, probability)
+    corners = _placement(to_field).transform(lamella.mid_plane)
+    moves = _moves(covariance, corners, probability)
+    return _plan(corners, _corners(field, 2), moves, probability)
 
 
 def _plan(
-    lamella: Lamella,
-    field: tuple[Floats, Floats],
-    place: Affine,
-    shifts: Floats,
-    probability: float,
+    solid: Floats, field: tuple[Floats, Floats], moves: _Moves, probability: float
 ) -> PlanOverlap:
-    corners = place.transform(lamella.mid_plane)[:, -2:]
+    """Intersect the corners (n, 3) of a mid-plane with a field, as seen along z."""
+    corners = solid[:, 1:]
     area = abs(signed_area(corners))
     extent = float(np.ptp(corners, axis=0).max())
     if area <= 1e-9 * extent**2:
         raise LamellaError(
             "The lamella is seen edge on and has no area in plan view; check its angle."
         )
-    parts, counts, signs = _convex(corners)
-    middle = corners[0]
-    low, high = field[0] - middle, field[1] - middle
-    common = kernels()[1](parts - middle, counts, signs, low, high, np.ascontiguousarray(shifts))
-    common = np.clip(common, 0.0, area)
+    middle = solid[0]
+    parts, signs = _convex(solid - middle, in_plan=True)
+    places = moves.applied(parts, solid.mean(axis=0) - middle)[..., 1:]
+    low, high = field[0] - middle[1:], field[1] - middle[1:]
+    common = kernels()[1](np.ascontiguousarray(places), signs, low, high)
+    common = np.clip(common, 0.0, None)
+    ends = np.concatenate([places[..., 1:, :], places[..., :1, :]], axis=-2)
+    around = places[..., 0] * ends[..., 1] - places[..., 1] * ends[..., 0]
+    areas = np.maximum(0.5 * np.abs(around.sum(axis=-1) @ signs), common)
     of_field = float(np.prod(field[1] - field[0]))
-    iou = common / (area + of_field - common)
-    of_lamella, of_field_ = common / area, common / of_field
+    iou = common / (areas + of_field - common)
+    of_lamella, share = common / areas, common / of_field
     return PlanOverlap(
         float(of_lamella[0]),
-        float(of_field_[0]),
+        float(share[0]),
         float(iou[0]),
         _interval(of_lamella, probability),
-        _interval(of_field_, probability),
+        _interval(share, probability),
         _interval(iou, probability),
     )
 
 
-def _convex(corners: Floats) -> tuple[Floats, Floats, Floats]:
-    """Give a polygon (n, 2 or 3) as convex parts (k, m, d), their counts, and signs."""
-    flat = corners[:, -2:] if corners.shape[1] == 2 else _flattened(corners)
+def _convex(corners: Floats, in_plan: bool = False) -> tuple[Floats, Floats]:
+    """Give a plane polygon (n, 3) as convex parts (k, m, 3) and their signs."""
+    flat = corners[:, 1:] if in_plan else _flattened(corners)
     total = signed_area(flat)
     sides = _next(flat) - flat
     turns = _cross(sides, _next(sides)) * np.sign(total)
     if (turns >= -1e-12 * abs(total)).all():
         order = corners if total > 0 else corners[::-1]
-        return order[np.newaxis], np.array([len(order)]), np.ones(1)
+        return order[np.newaxis], np.ones(1)
     # a simple polygon is the signed sum of the triangles from its first corner
     parts, signs = [], []
     for index in range(1, len(flat) - 1):
@@ -208,7 +219,7 @@ def _convex(corners: Floats) -> tuple[Floats, Floats, Floats]:
         if abs(area) > 1e-14 * abs(total):
             parts.append(corners[rows if area > 0 else rows[::-1]])
             signs.append(np.sign(area) * np.sign(total))
-    return np.array(parts), np.full(len(parts), 3), np.array(signs)
+    return np.array(parts), np.array(signs)
 
 
 def _next(rows: Floats) -> Floats:
@@ -227,14 +238,6 @@ def _flattened(corners: Floats) -> Floats:
     rest = spread - np.outer(spread @ first, first)
     second = rest[int(np.argmax((rest**2).sum(axis=1)))]
     return np.column_stack([spread @ first, rest @ (second / np.sqrt(second @ second))])
-
-
-def _slab(lamella: Lamella, place: Affine) -> tuple[Floats, Floats, Floats, Floats]:
-    """Give faces, counts, planes and signs of a slab's convex parts in the frame of the box."""
-    rise = place.linear @ (lamella.thickness * lamella.normal)
-    corners = place.transform(lamella.mid_plane) - rise / 2
-    parts, _, signs = _convex(corners)
-    return (*prisms(parts, rise), signs)
 
 
 def _corners(box: ArrayLike, ndim: int) -> tuple[Floats, Floats]:
@@ -265,28 +268,59 @@ def _placement(place: Affine | ArrayLike | None) -> Affine:
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class _Moves:
+    """Ways in which a lamella may lie otherwise than registered; the first is as registered."""
+
+    shifts: Floats  # (s, 3) µm
+    turns: Floats  # (s, 3, 3) relative change of the linear map about the middle
+
+    def applied(self, parts: Floats, middle: Floats) -> Floats:
+        """Move parts (k, m, 3) in every way, (s, k, m, 3)."""
+        arms = parts - middle
+        turned = np.einsum("sab,kmb->skma", self.turns, arms)
+        return np.asarray(parts + turned + self.shifts[:, np.newaxis, np.newaxis])
+
+
 @lru_cache(maxsize=1)
-def _normal_shifts() -> Floats:
-    """Spread points over the standard normal in 3D: an R3 sequence (Roberts 2018), antithetic."""
+def _normal_draws() -> Floats:
+    """Spread points over the standard normal in 12D: an R sequence (Roberts 2018), antithetic."""
     from scipy.special import ndtri
 
-    root = 1.2207440846057596  # the real root of x⁴ = x + 1
-    steps = np.array([1 / root, 1 / root**2, 1 / root**3])
-    half = (0.5 + np.outer(np.arange(1, _SHIFTS // 2 + 1), steps)) % 1.0
+    root = 1.0
+    for _ in range(64):  # the root of x¹³ = x + 1
+        root = (1.0 + root) ** (1 / 13)
+    steps = root ** -np.arange(1.0, 13.0)
+    half = (0.5 + np.outer(np.arange(1, _PLACINGS // 2 + 1), steps)) % 1.0
     spread = ndtri(half)
-    return np.vstack([np.zeros(3), spread, -spread])
+    return np.vstack([np.zeros(12), spread, -spread])
 
 
-def _shifts(covariance: ArrayLike | None, probability: float) -> Floats:
-    """Give shifts of the box: none first, then spread as the covariance says."""
+def _moves(covariance: Spread, corners: Floats, probability: float) -> _Moves:
+    """Draw the ways that a covariance leaves to a lamella with these corners (n, 3)."""
     if not 0.0 < probability < 1.0:
         raise LamellaError(f"A probability of {probability} makes no interval; give one in (0, 1).")
     if covariance is None:
-        return np.zeros((1, 3))
-    spread = checked_covariance(covariance)
+        return _Moves(np.zeros((1, 3)), np.zeros((1, 3, 3)))
+    draws = _normal_draws()
+    growth = np.zeros(3)
+    if callable(covariance):
+        middle = corners.mean(axis=0)
+        found = np.asarray(covariance(np.vstack([middle, corners])), float)
+        if found.shape != (len(corners) + 1, 3, 3):
+            raise LamellaError(
+                f"The covariances have shape {found.shape}; give (n, 3, 3) µm² for n points."
+            )
+        spread = checked_covariance(found[0])
+        more = np.array([np.diag(checked_covariance(one) - spread) for one in found[1:]])
+        arms = ((corners - middle) ** 2).sum(axis=1).mean()
+        growth = np.sqrt(np.maximum(more.mean(axis=0), 0.0) / arms)
+    else:
+        spread = checked_covariance(covariance)
     values, vectors = np.linalg.eigh(spread)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return np.ascontiguousarray(_normal_shifts() @ root.T)
+    turns = draws[:, 3:].reshape(-1, 3, 3) * growth[:, np.newaxis]
+    return _Moves(draws[:, :3] @ root.T, turns)
 
 
 def _interval(values: Floats, probability: float) -> Interval | None:
