@@ -296,3 +296,36 @@ def test_frames_without_known_error_are_named():
 def test_maps_that_cannot_be(shape, pixel, words):
     with pytest.raises(ClxemError, match=words):
         cumulative_map([exposure()], (0, 0), shape, pixel)
+
+
+def test_warming_compiles_what_maps_use():
+    from napari_clxem.dose import warm_kernels
+    from napari_clxem.dose.kernels import add_footprints
+
+    warm_kernels()
+    known = len(add_footprints.signatures)
+    found = many(1, 600)
+    for count in (1, 600):
+        cumulative_map(found[:count], (0, 0), (30, 30), 1.0)
+    assert len(add_footprints.signatures) == known
+
+
+def test_many_points_are_summed_in_neighbourhoods():
+    found = many(7, 60)
+    points = np.random.default_rng(3).uniform(-40, 40, (5000, 2))
+    expected = sum(one.dose_at(points) for one in found)
+    assert cumulative(found, points) == pytest.approx(expected)
+
+
+def test_one_frame_moves_as_a_whole():
+    """Aims of one frame are displaced alike even where their errors differ slightly."""
+    graph = FrameGraph()
+    graph.add_frame("map", 2, (0.0, 0.0))
+    graph.add_frame("sxt", 2)
+    covariance = np.diag([1e-6, 1e-6, 1.0, 1e-6, 1e-6, 1.0])
+    graph.add_link("sxt", "map", UncertainAffine(np.eye(3), np.zeros(2), covariance))
+    found = [exposure(frame="sxt", aim=(y, x)) for y in (-20, 0, 20) for x in (-20, 1, 20)]
+    moved, unknown = History(found, graph, "map").displacements
+    assert unknown == ()
+    assert np.abs(moved - moved[:, :1]).max() < 0.02
+    assert moved.std(axis=0)[:, 1:] == pytest.approx(np.ones((9, 2)), rel=0.01)

@@ -10,7 +10,6 @@ from napari_clxem.dose.exposure import Exposure
 if TYPE_CHECKING:
     from napari_clxem.dose.accumulation import (
         DoseWarning,
-        History,
         cumulative,
         cumulative_map,
     )
@@ -41,6 +40,9 @@ if TYPE_CHECKING:
         Contour,
         contours,
     )
+    from napari_clxem.dose.history import (
+        History,
+    )
     from napari_clxem.dose.intervals import (
         Interval,
     )
@@ -63,6 +65,9 @@ if TYPE_CHECKING:
         required_dose,
         required_fluence,
         supported_resolution,
+    )
+    from napari_clxem.dose.packing import (
+        warm_kernels,
     )
     from napari_clxem.dose.physics import (
         conversion_factor,
@@ -106,7 +111,6 @@ if TYPE_CHECKING:
 _MODULES: dict[str, tuple[str, ...]] = {
     "napari_clxem.dose.accumulation": (
         "DoseWarning",
-        "History",
         "cumulative",
         "cumulative_map",
     ),
@@ -132,6 +136,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "Contour",
         "contours",
     ),
+    "napari_clxem.dose.history": ("History",),
     "napari_clxem.dose.intervals": ("Interval",),
     "napari_clxem.dose.layers": (
         "damage_layer",
@@ -153,6 +158,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "required_fluence",
         "supported_resolution",
     ),
+    "napari_clxem.dose.packing": ("warm_kernels",),
     "napari_clxem.dose.physics": (
         "conversion_factor",
         "conversion_source",
@@ -258,6 +264,7 @@ __all__ = [
     "tile_aims",
     "tilted_mean",
     "usable_thickness",
+    "warm_kernels",
     "xray_dose",
     "xray_fluence",
 ]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_clxem.dose.accumulation import History
 from napari_clxem.dose.footprint import Contour, contours
+from napari_clxem.dose.history import History
 from napari_clxem.dose.raster import Grid
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats

@@ -194,8 +194,14 @@ class Exposure:
     @property
     def relative_doses(self) -> Floats:
         """Dose at each tilt, `images` included, in units of one image's dose; (n,)."""
-        each = np.asarray(self.weights, float) if self.weights else np.ones(len(self.tilts))
-        return each * self.images
+        if not self.weights:
+            return np.full(len(self.tilts), float(self.images))
+        if len(self.weights) != len(self.tilts):
+            raise ClxemError(
+                f"Exposure {self.id!r} has {len(self.weights)} weights for {len(self.tilts)} "
+                "tilts; give one each, or none."
+            )
+        return np.asarray(self.weights, float) * self.images
 
     def image_dose(self, material: str | Material | None = None) -> float | None:
         """Give the entrance dose of one image, MGy.

@@ -17,6 +17,7 @@ from napari_clxem.frames.affine import Floats, as_points
 from napari_clxem.materials import Material
 
 _KNOWN = frozenset(field.name for field in fields(Exposure))
+_LEAST = 300.0  # eV; fewer are kilovolts by mistake
 _LENGTHS = ("beam_radius", "depth")
 _PER_IMAGE = {"dose_per_image": "megagray", "fluence": ""}
 
@@ -170,6 +171,11 @@ def _dose_of(exposure: Exposure, fluence: float, material: str | Material) -> fl
     kind = exposure.modality.lower()
     if kind in XRAYS:
         return float(xray_dose(fluence, exposure.energy, material))
+    if exposure.energy <= _LEAST:
+        raise ClxemError(
+            f"Exposure {exposure.id!r} has electrons of {exposure.energy:g} eV; give their energy "
+            "in eV, such as 300e3."
+        )
     if kind in SCANNED:
         return float(surface_dose(fluence, exposure.energy, material, depth=exposure.depth))
     return float(electron_dose(fluence, exposure.energy * 1e-3, material))

@@ -18,6 +18,7 @@ from napari_clxem.frames.affine import Floats, as_points
 #: Relative tolerance by which a point on the rim still counts as hit.
 RIM = 1e-9
 _AT_ONCE = 1 << 22  # points x tilts evaluated together
+_MANY = 64  # points from which those beyond reach are left out first
 _SIDES = 96
 
 
@@ -62,11 +63,16 @@ def _sum_over_tilts(exposure: Exposure, points: ArrayLike, values: Floats, margi
     theta = np.deg2rad(angles(exposure))
     cosine, sine = np.cos(theta), np.sin(theta)
     found = np.zeros(len(places))
+    within = np.arange(len(places))
+    if len(places) > _MANY:
+        along, across = reach(exposure, float(np.abs(places[:, 0]).max()))
+        near = (np.abs(places[:, 1]) <= along * 1.001) & (np.abs(places[:, 2]) <= across * 1.001)
+        within = np.flatnonzero(near)
     step = max(1, _AT_ONCE // len(theta))
-    for start in range(0, len(places), step):
-        z, along, x = places[start : start + step, :, np.newaxis].transpose(1, 0, 2)
-        lit = is_hit(exposure, x * cosine + z * sine, along, margin)
-        found[start : start + step] = lit @ values
+    for start in range(0, len(within), step):
+        part = within[start : start + step]
+        z, y, x = places[part, :, np.newaxis].transpose(1, 0, 2)
+        found[part] = is_hit(exposure, x * cosine + z * sine, y, margin) @ values
     return found
 
 

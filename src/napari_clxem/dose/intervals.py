@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from napari_clxem.dose.accumulation import History
-from napari_clxem.dose.placement import draws
+from napari_clxem.dose.history import History
+from napari_clxem.dose.placement import Group, draws
 from napari_clxem.dose.raster import Grid
 from napari_clxem.frames.affine import Floats
 
@@ -37,15 +38,15 @@ class Interval:
 
 def interval_at(history: History, array: Floats, surface: bool, z: float) -> Interval:
     """Give the doses at points; see :meth:`History.interval`."""
-    shifts, unknown = displacements(history)
+    shifts, unknown = history.displacements
     found = np.zeros((DRAWS, len(array)))
     farthest = np.linalg.norm(shifts, axis=2).max(axis=0)
     wanted = history.placed(surface) & history.felt(array, z, farthest)
     for index in np.flatnonzero(wanted).tolist():
         if farthest[index] == 0.0:
-            moved = history.relative(index, array, z)[np.newaxis]
+            moved = history.relative(index, array, z)
         else:
-            moved = np.array([history.relative(index, array, z, s) for s in shifts[:, index]])
+            moved = history.relative_moved(index, array, shifts[:, index], z)
         found += history.doses[index] * moved
     found.sort(axis=0)
     exact = history.at(array, surface=surface, z=z)
@@ -56,7 +57,7 @@ def interval_over(history: History, grid: Grid, surface: bool, z: float) -> Inte
     """Give the doses over a raster; see :meth:`History.interval_map`."""
     from napari_clxem.dose.kernels import keep_extremes
 
-    shifts, unknown = displacements(history)
+    shifts, unknown = history.displacements
     moves = np.any(shifts, axis=(0, 2))
     exact, still = np.zeros(grid.shape), np.zeros(grid.shape)
     history.add(still, grid, np.flatnonzero(~moves), surface, z)
@@ -74,26 +75,30 @@ def interval_over(history: History, grid: Grid, surface: bool, z: float) -> Inte
     return Interval(exact, mean, low[1], high[1], unknown)
 
 
-def displacements(history: History) -> tuple[Floats, tuple[str, ...]]:
-    """Displacements of every footprint, and the frames whose error is not known.
+def displacements(groups: Sequence[Group], count: int) -> tuple[Floats, tuple[str, ...]]:
+    """Draw displacements of every footprint from the error of its frame's links.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        The exposures by frame: those of one move together.
+    count : int
+        How many exposures there are.
 
     Returns
     -------
     (DRAWS, n, 3) array
-        (z, y along, x across its tilt axis) about each aim, µm.
+        (z, y, x) of each exposure's own frame, µm.
     tuple of str
+        Frames whose links do not tell their error.
     """
-    moved = np.zeros((DRAWS, len(history), 3))
+    moved = np.zeros((DRAWS, count, 3))
     unknown = []
-    for number, part in enumerate(history.groups):
+    for number, part in enumerate(groups):
         spread = part.spread
         if np.isnan(spread).any():
             unknown.append(part.frame)
             spread = np.nan_to_num(spread)
-        away = np.einsum("nij,kj->kni", spread, draws(DRAWS, number))
-        azimuth = np.deg2rad([history.exposures[i].axis_azimuth for i in part.members])
-        cosine, sine = np.cos(azimuth), np.sin(azimuth)
-        z, y, x = away.transpose(2, 0, 1)
-        turned = (z, y * cosine - x * sine, x * cosine + y * sine)
-        moved[:, part.members] = np.stack(turned, axis=-1)
+        if spread.any():
+            moved[:, part.members] = np.einsum("nij,kj->kni", spread, draws(DRAWS, number))
     return moved, tuple(unknown)

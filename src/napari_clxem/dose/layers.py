@@ -15,7 +15,7 @@ from napari_clxem.materials import Material
 _ENERGIES = (300.0, 30000.0)
 
 #: Depth of the damaged layer on each milled face, µm, by ion and kV: about 60 nm for gallium
-#: (Berger et al. 2023, Lucas & Grigorieff 2023), about 30 nm for xenon.
+#: (Lucas & Grigorieff 2023, PNAS 120 e2301852120), for a xenon plasma about half of it.
 DAMAGE: Mapping[tuple[str, float], float] = MappingProxyType(
     {("Ga", 30.0): 0.060, ("Xe", 30.0): 0.030}
 )

@@ -206,3 +206,12 @@ def _by_place(linear: Floats) -> Ints:
     det = np.where(det == 0.0, 1.0, det)
     row, column = (yc * x0 - xc * y0) / det, (xr * y0 - yr * x0) / det
     return np.lexsort((column, np.floor(row / _BAND)))
+
+
+def warm_kernels() -> None:
+    """Load the compiled sums, or compile them, which takes some seconds the first time.
+
+    For a background thread at the start of a program, so that no first click waits.
+    """
+    nothing = pack(())
+    add_all(np.zeros((1, 1)), np.zeros((0, 3, 3)), np.zeros(0), nothing, nothing.index)

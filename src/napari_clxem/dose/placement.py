@@ -31,8 +31,8 @@ class Group:
     same : bool
         Whether it is the common frame itself.
     spread : (n, 3, 3) array
-        Root of the registration's covariance at each aim, in their frame, µm; NaN where the
-        links do not tell.
+        Symmetric root of the registration's covariance at each aim, in their frame, µm; NaN where
+        the links do not tell.
     """
 
     frame: str
@@ -114,7 +114,10 @@ def _root(covariance: Floats) -> Floats:
     """Give L with L Lᵀ the covariance, (n, 3, 3); NaN where it is not known."""
     known = np.isfinite(covariance).all(axis=(1, 2), keepdims=True)
     values, vectors = np.linalg.eigh(np.where(known, covariance, np.eye(3)))
-    root = vectors * np.sqrt(np.maximum(values, 0.0))[:, np.newaxis, :]
+    # the symmetric root changes smoothly from aim to aim: a frame moves as a whole
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))[:, np.newaxis, :]) @ np.swapaxes(
+        vectors, 1, 2
+    )
     return np.where(known, root, np.nan)
 
 

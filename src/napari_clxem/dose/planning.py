@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from napari_clxem.dose.accumulation import History
 from napari_clxem.dose.exposure import XRAYS, Exposure
+from napari_clxem.dose.history import History
 from napari_clxem.dose.limits import (
     STABILITY,
     Budget,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_clxem.dose.accumulation import History
+from napari_clxem.dose.history import History
 from napari_clxem.dose.raster import Grid
 from napari_clxem.frames.affine import Floats
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_clxem.dose.accumulation import History
 from napari_clxem.dose.drawing import outlines
 from napari_clxem.dose.exposure import Exposure
+from napari_clxem.dose.history import History
 from napari_clxem.dose.limits import (
     Budget,
     amplitude_left,

@@ -1,0 +1,340 @@
+"""All exposures of a sample in one frame: what they left at points, over a map, up to a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_clxem.dose.exposure import Exposure
+from napari_clxem.dose.exposures import common_doses
+from napari_clxem.dose.footprint import relative_dose
+from napari_clxem.dose.order import in_time_order
+from napari_clxem.dose.packing import Shapes, add_all, pack, planes
+from napari_clxem.dose.placement import group
+from napari_clxem.dose.raster import Grid
+from napari_clxem.frames import FrameGraph
+from napari_clxem.frames.affine import Floats, as_points
+from napari_clxem.materials import Material
+
+if TYPE_CHECKING:
+    from napari_clxem.dose.intervals import Interval
+
+
+_TOGETHER = 1024  # points asked for at once
+
+
+class History:
+    """All exposures of a sample in one frame, in time order, ready to be asked.
+
+    Parameters
+    ----------
+    exposures : iterable of Exposure
+        Recorded and planned ones.
+    graph : FrameGraph, optional
+        Links their frames with `frame`.
+    frame : str, optional
+        Frame of all points and maps; may be left out where all exposures are in one.
+    material : str or Material, optional
+        What all doses are stated for; that of the exposures where it is left out, which must
+        then be one.
+
+    Attributes
+    ----------
+    exposures : tuple of Exposure
+        In time order: recorded ones without a time first, planned ones last.
+    frame : str
+        Frame of all points and maps.
+    material : str
+        What the doses are stated for.
+    groups : tuple of Group
+        How each of their frames lies against `frame`.
+    unreached : tuple of Exposure
+        Those in a frame that no link reaches: they are in no sum.
+    unknown : tuple of Exposure
+        Those whose dose is unknown: sums are lower bounds where they reach.
+    reasons : dict of str to str
+        Why, by their ids.
+    undated : tuple of Exposure
+        Recorded ones without a readable time.
+
+    Raises
+    ------
+    ClxemError
+        Where frames or materials are mixed and nothing says which is meant.
+    """
+
+    def __init__(
+        self,
+        exposures: Iterable[Exposure],
+        graph: FrameGraph | None = None,
+        frame: str | None = None,
+        material: str | Material | None = None,
+    ) -> None:
+        self.exposures, self.undated = in_time_order(exposures)
+        self.doses, self.material, unknown = common_doses(self.exposures, material)
+        self.groups, self.frame, lost = group(self.exposures, graph, frame)
+        self.unreached = tuple(self.exposures[i] for i in lost)
+        self.unknown = tuple(self.exposures[i] for i in unknown)
+        self.reasons = {self.exposures[i].id: reason for i, reason in unknown.items()}
+        self.at_surface = np.array([one.at_surface for one in self.exposures], dtype=bool)
+        self._shapes: Shapes = pack(self.exposures)
+        self._planes = np.zeros((len(self.exposures), 3, 4))
+        self._placed = np.zeros(len(self.exposures), dtype=bool)
+        self._same = np.zeros(len(self.exposures), dtype=bool)
+        self._group_of = {int(i): found for found in self.groups for i in found.members}
+        for found in self.groups:
+            members = [self.exposures[i] for i in found.members]
+            self._planes[found.members] = planes(found.placement, members, found.flat)
+            self._placed[found.members] = True
+            self._same[found.members] = found.same
+
+    def __len__(self) -> int:
+        return len(self.exposures)
+
+    def at(
+        self, points: ArrayLike, upto: int | None = None, surface: bool = False, z: float = 0.0
+    ) -> Floats:
+        """Give the dose at points, all exposures together.
+
+        Parameters
+        ----------
+        points : (n, 2) or (n, 3) array_like
+            (y, x) or (z, y, x) in `frame`, µm.
+        upto : int, optional
+            Only the first so many exposures.
+        surface : bool
+            The dose that stays in a layer below the surface instead of that of the interior.
+        z : float
+            Height of (y, x) points of a 3D frame, µm, for exposures of other frames.
+
+        Returns
+        -------
+        (n,) array
+            MGy.
+        """
+        array = as_points(points)
+        found = np.zeros(len(array))
+        for part in _neighbourhoods(array):
+            which, doses = self.each_at(array[part], upto, surface, z)
+            found[part] = doses.sum(axis=0) if len(which) else 0.0
+        return found
+
+    def each_at(
+        self, points: ArrayLike, upto: int | None = None, surface: bool = False, z: float = 0.0
+    ) -> tuple[Any, Floats]:
+        """Give the exposures that reach any of the points (k,), and their doses (k, n), MGy."""
+        array = as_points(points)
+        which = self.near(array, upto, z)
+        which = which[self.placed(surface)[which]]
+        found = np.zeros((len(which), len(array)))
+        for row, index in enumerate(which):
+            found[row] = self.doses[index] * self.relative(int(index), array, z)
+        return which, found
+
+    def near(self, points: ArrayLike, upto: int | None = None, z: float = 0.0) -> Any:
+        """Give the exposures whose footprint may reach any of the points, in time order, (k,)."""
+        found = np.flatnonzero(self.felt(as_points(points), z))
+        return found if upto is None else found[found < upto]
+
+    def map(
+        self,
+        origin: ArrayLike,
+        shape: tuple[int, int],
+        pixel: Any,
+        upto: int | None = None,
+        surface: bool = False,
+        z: float = 0.0,
+    ) -> Floats:
+        """Give the dose over a raster; parameters as :func:`cumulative_map` and :meth:`at`.
+
+        Returns
+        -------
+        (ny, nx) array
+            MGy.
+        """
+        grid = Grid.of(origin, shape, pixel)
+        raster = np.zeros(grid.shape)
+        count = len(self) if upto is None else max(0, min(int(upto), len(self)))
+        self.add(raster, grid, range(count), surface, z)
+        return raster
+
+    def add(
+        self,
+        raster: Floats,
+        grid: Grid,
+        indices: ArrayLike,
+        surface: bool = False,
+        z: float = 0.0,
+        shift: Floats | None = None,
+    ) -> None:
+        """Add some exposures to a raster, in place.
+
+        Parameters
+        ----------
+        raster : (ny, nx) array
+            Sum so far, MGy.
+        grid : Grid
+            Its pixels.
+        indices : array_like of int
+            Which exposures.
+        surface, z
+            As :meth:`at`.
+        shift : (n, 3) array, optional
+            How far every footprint is moved, (z, y, x) of its own frame, µm.
+        """
+        chosen = np.zeros(len(self), dtype=bool)
+        chosen[np.asarray(indices, dtype=int)] = True
+        which = np.flatnonzero(chosen & self.placed(surface))
+        if not len(which):
+            return
+        coordinates = self._planes[which]
+        if shift is not None:
+            coordinates = coordinates.copy()
+            coordinates[:, :, 3] -= self._turned(shift, which)
+        linear = coordinates @ grid.matrix(z)
+        linear[self._same[which], 0] = 0.0
+        add_all(raster, linear, self.doses[which], self._shapes, self._shapes.index[which])
+
+    def interval(self, points: ArrayLike, surface: bool = False, z: float = 0.0) -> Interval:
+        """Give the dose at points with what the registration leaves open.
+
+        Exposures of one frame move together, those of different frames independently, each by
+        the predicted error of the links at its aim.
+
+        Parameters
+        ----------
+        points : (n, 2) or (n, 3) array_like
+            In `frame`, µm.
+        surface, z
+            As :meth:`at`.
+
+        Returns
+        -------
+        Interval
+            Of (n,) arrays.
+        """
+        from napari_clxem.dose.intervals import interval_at
+
+        return interval_at(self, as_points(points), surface, z)
+
+    def interval_map(
+        self,
+        origin: ArrayLike,
+        shape: tuple[int, int],
+        pixel: Any,
+        surface: bool = False,
+        z: float = 0.0,
+    ) -> Interval:
+        """Give :meth:`interval` over a raster: (ny, nx) arrays; some 40 times the work of a map."""
+        from napari_clxem.dose.intervals import interval_over
+
+        return interval_over(self, Grid.of(origin, shape, pixel), surface, z)
+
+    def placed(self, surface: bool) -> Any:
+        """Which exposures leave a known dose inside the sample, or at its surface, (n,) bool."""
+        return (self.doses > 0) & (self.at_surface == surface) & self._placed
+
+    def felt(self, array: Floats, z: float = 0.0, farther: Floats | None = None) -> Any:
+        """Which exposures may reach any of the points, (n,) bool.
+
+        Parameters
+        ----------
+        array : (m, 2) or (m, 3) array
+            Points in `frame`, µm.
+        z : float
+            As :meth:`at`.
+        farther : (n,) array, optional
+            How far each may be moved, µm.
+        """
+        shapes = self._shapes
+        moved = np.zeros((len(self), 1)) if farther is None else farther[:, np.newaxis]
+        reach = shapes.reach[shapes.index] + moved
+        slope = shapes.slope[shapes.index][:, np.newaxis]
+        found = np.zeros(len(self), dtype=bool)
+        step = max(1, (1 << 20) // max(len(self), 1))
+        for start in range(0, len(array), step):
+            place = self._planes @ self._upright(array[start : start + step], z).T  # (n, 3, m)
+            if array.shape[1] == 2:
+                place[self._same, 0] = 0.0
+            wide = reach[:, 1:] + slope * (np.abs(place[:, 0]) + moved)
+            near = (np.abs(place[:, 1]) <= reach[:, :1] * (1 + 1e-6)) & (
+                np.abs(place[:, 2]) <= wide * (1 + 1e-6)
+            )
+            found |= near.any(axis=1)
+        return found & self._placed
+
+    def relative(self, index: int, array: Floats, z: float = 0.0) -> Floats:
+        """Dose of one exposure at points of `frame`, in units of one image's, (n,)."""
+        return relative_dose(self.exposures[index], self._own(index, array, z))
+
+    def relative_moved(self, index: int, array: Floats, shifts: Floats, z: float = 0.0) -> Floats:
+        """Give :meth:`relative` with the footprint moved.
+
+        Parameters
+        ----------
+        index : int
+            Which exposure.
+        array : (n, 2) or (n, 3) array
+            Points in `frame`, µm.
+        shifts : (m, 3) array
+            (z, y, x) of the exposure's own frame, µm.
+        z : float
+            As :meth:`at`.
+
+        Returns
+        -------
+        (m, n) array
+        """
+        own = self._own(index, array, z)
+        moved = own[np.newaxis] - shifts[:, np.newaxis, 3 - own.shape[1] :]
+        found = relative_dose(self.exposures[index], moved.reshape(-1, own.shape[1]))
+        return found.reshape(len(shifts), len(array))
+
+    @cached_property
+    def displacements(self) -> tuple[Floats, tuple[str, ...]]:
+        """What the registration leaves open: displacements (m, n, 3), and frames it does not tell.
+
+        (z, y, x) of each exposure's own frame, µm.
+        """
+        from napari_clxem.dose.intervals import displacements
+
+        return displacements(self.groups, len(self))
+
+    def _turned(self, shift: Floats, which: Any) -> Floats:
+        """Displacements of some exposures along and across their tilt axes, (k, 3)."""
+        turn = np.deg2rad([self.exposures[i].axis_azimuth for i in which])
+        cosine, sine = np.cos(turn), np.sin(turn)
+        z, y, x = shift[which].T
+        return np.column_stack([z, y * cosine - x * sine, x * cosine + y * sine])
+
+    def images_at(self, index: int, array: Floats, z: float = 0.0) -> int:
+        """Count the images of one exposure that hit a point (1, d); see :meth:`relative`."""
+        return int(self.exposures[index].hits_at(self._own(index, array, z))[0])
+
+    def _own(self, index: int, array: Floats, z: float) -> Floats:
+        """Points in an exposure's own frame; see :meth:`relative`."""
+        part = self._group_of[index]
+        if part.same:
+            return array
+        places = self._upright(array, z) @ part.placement.T
+        return places[:, 1:] if part.flat else places
+
+    def _upright(self, array: Floats, z: float) -> Floats:
+        """Points as (z, y, x, 1), (n, 4)."""
+        height = array[:, :1] if array.shape[1] == 3 else np.full((len(array), 1), float(z))
+        return np.column_stack([height, array[:, -2:], np.ones(len(array))])
+
+
+def _neighbourhoods(array: Floats) -> list[Any]:
+    """Part many points into few that lie together: each part is reached by few exposures."""
+    if len(array) <= _TOGETHER:
+        return [slice(None)]
+    low, high = array[:, -2:].min(axis=0), array[:, -2:].max(axis=0)
+    bands = int(np.ceil(np.sqrt(len(array) / _TOGETHER)))
+    row = np.floor((array[:, -2] - low[0]) / max(high[0] - low[0], 1e-9) * bands)
+    order = np.lexsort((array[:, -1], row))
+    return list(np.array_split(order, -(-len(array) // _TOGETHER)))
