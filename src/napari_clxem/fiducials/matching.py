@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_clxem.errors import ClxemError, DegenerateError, NoMatch, PointsError
-from napari_clxem.fiducials.correspondence import Correspondence, assign, refine
-from napari_clxem.fiducials.hypotheses import Search, planar, spatial
+from napari_clxem.fiducials.correspondence import Correspondence, refine
+from napari_clxem.fiducials.hypotheses import Search
+from napari_clxem.fiducials.pairing import Paired, settle
+from napari_clxem.fiducials.plane_search import planar
 from napari_clxem.fiducials.profiles import Floats
-from napari_clxem.frames import Fit, UncertainAffine, as_points, fit
+from napari_clxem.fiducials.space_search import spatial
+from napari_clxem.frames import Fit, UncertainAffine, as_points
 
 Indices = NDArray[np.intp]
 
@@ -25,9 +27,6 @@ _TILT = 0.15
 """Largest sine of the angle between the views of a projection: what height may shift a point."""
 
 _SURE = 1e-4
-_REPAIRS = 4
-_LEAST_DOF = 3
-_FLAT = 0.05
 _GATE = 16.0
 """Squared Mahalanobis distance within which an initial transform allows a partner."""
 
@@ -132,7 +131,17 @@ def match(
         raise NoMatch(_refusal(best, len(moving), len(fixed), least_confidence))
     if best.mirrored and model in _UNMIRRORED:
         problem = replace(problem, model="affine")
-    return _finish(problem, best, moving_sigma, fixed_sigma)
+    points = Paired(moving, fixed, problem.model, moving_sigma, fixed_sigma)
+    found = settle(points, best.pairs, best.tolerance)
+    return Match(
+        found.pairs,
+        found.fit,
+        best.confidence,
+        best.tolerance,
+        best.mirrored,
+        found.excess,
+        found.notes(points),
+    )
 
 
 @dataclass(frozen=True)
@@ -325,129 +334,3 @@ def _refusal(best: _Answer | None, moving: int, fixed: int, least: float) -> str
         f"about {best.accidents:.2g} times over (confidence {best.confidence:.2f} < {least}); "
         "pair three by hand, or give a rough transform."
     )
-
-
-def _finish(problem: _Problem, answer: _Answer, moving_sigma: Any, fixed_sigma: Any) -> Match:
-    """Fit the model through the pairs, then pair again under it as tightly as they agree."""
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree(problem.fixed)
-    pairs = answer.pairs
-    fitted = _fit_pairs(problem, pairs, moving_sigma, fixed_sigma)
-    for _ in range(_REPAIRS):
-        tolerance = _agreement(fitted.fit, answer.tolerance)
-        mapped = fitted.fit.transform(problem.moving)
-        again, _ = assign(mapped, tree, np.full(len(mapped), tolerance))
-        if len(again) < 0.6 * len(answer.pairs) or np.array_equal(again, pairs):
-            break
-        try:
-            fitted = _fit_pairs(problem, again, moving_sigma, fixed_sigma)
-        except DegenerateError:
-            break
-        pairs = again
-    notes = _notes(problem, pairs, fitted.excess) + fitted.fit.notes
-    return Match(
-        pairs,
-        fitted.fit,
-        answer.confidence,
-        answer.tolerance,
-        answer.mirrored,
-        fitted.excess,
-        notes,
-    )
-
-
-def _agreement(result: Fit, tolerance: float) -> float:
-    """Tolerance that 99.9 % of true pairs meet, going by the misses of those found."""
-    ndim = result.residuals.shape[1]
-    miss = np.linalg.norm(result.residuals, axis=1)
-    # Few degrees of freedom make residuals look better than the points are.
-    freedom = max(result.dof or 0, 1) / (ndim * len(miss))
-    typical = float(np.median(miss)) / 1.2 / np.sqrt(freedom)
-    return float(np.clip(3.9 * typical, 0.5 * tolerance, 2.0 * tolerance))
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    fit: Fit
-    excess: float
-
-
-def _fit_pairs(problem: _Problem, pairs: Indices, moving_sigma: Any, fixed_sigma: Any) -> _Fitted:
-    """Fit through pairs; misses beyond the sigmas become an error common to all pairs."""
-    moving, fixed = problem.moving[pairs[:, 0]], problem.fixed[pairs[:, 1]]
-    sigma_m, sigma_f = _rows(moving_sigma, pairs[:, 0]), _rows(fixed_sigma, pairs[:, 1])
-    result = fit(moving, fixed, problem.model, sigma_m, sigma_f)
-    if sigma_m is None and sigma_f is None:
-        return _Fitted(result, 0.0)
-    excess = 0.0
-    for _ in range(3):
-        more = _excess(result, _covariance(sigma_m, moving), _covariance(sigma_f, fixed))
-        if abs(more - excess) < 0.02 * more or more == 0.0:
-            break
-        excess = more
-        widened = _covariance(sigma_f, fixed) + excess**2 * np.eye(fixed.shape[1])
-        result = fit(moving, fixed, problem.model, sigma_m, widened)
-    return _Fitted(result, excess)
-
-
-def _covariance(sigma: Any, points: Floats) -> Floats:
-    """Bring a sigma to covariances (n, d, d), µm²."""
-    n, d = points.shape
-    values = np.asarray(0.0 if sigma is None else sigma, float)
-    if values.ndim == 3:
-        return values
-    spread = np.broadcast_to(values, (n, d)) if values.ndim else np.full((n, d), float(values))
-    covariance: Floats = np.einsum("nd,de->nde", spread**2, np.eye(d))
-    return covariance
-
-
-def _excess(result: Fit, moving: Floats, fixed: Floats) -> float:
-    """Error per axis, beyond the sigmas, that makes the residuals as likely as they should be.
-
-    It is what DerSimonian and Laird (1986) call the variance between studies: distortion,
-    stitching, relief. Zero where the sigmas explain the residuals at the 1 % level.
-    """
-    from scipy.special import chdtri
-
-    dof = result.dof or 0
-    if dof < _LEAST_DOF:
-        return 0.0
-    linear = result.affine[: result.residuals.shape[1], :-1]
-    covariance = fixed + linear @ moving @ linear.T
-    eye = np.eye(len(linear))
-
-    def cost(extra: float) -> float:
-        inverse = np.linalg.inv(covariance + extra**2 * eye)
-        return float(np.einsum("na,nab,nb->", result.residuals, inverse, result.residuals))
-
-    if cost(0.0) <= chdtri(dof, 0.01):
-        return 0.0
-    low, high = 0.0, float(np.abs(result.residuals).max()) * 10.0
-    for _ in range(40):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if cost(middle) > dof else (low, middle)
-    return high
-
-
-def _rows(sigma: Any, rows: Indices) -> Any:
-    if sigma is None or np.ndim(sigma) == 0:
-        return sigma
-    return np.asarray(sigma, float)[rows]
-
-
-def _notes(problem: _Problem, pairs: Indices, excess: float) -> tuple[str, ...]:
-    notes = []
-    if excess > 0:
-        notes.append(
-            f"The pairs miss by more than their localisation errors; {1e3 * excess:.0f} nm per "
-            "axis were added to them (distortion, stitching or relief)."
-        )
-    points = problem.moving[pairs[:, 0]]
-    spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
-    if points.shape[1] == 3 and spread[2] <= _FLAT * spread[1]:
-        notes.append(
-            "The matched points lie nearly on one plane: nothing across it is determined, and "
-            "they cannot tell a mirrored frame."
-        )
-    return tuple(notes)
