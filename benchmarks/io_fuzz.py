@@ -99,7 +99,7 @@ def work(kind: str, first: int, cases: int, until: float, queue: Any) -> None:
             except ClxemError:
                 outcome = "told"
             except Slow:
-                outcome = "slow"
+                outcome, detail = "slow", traceback.format_exc(limit=-8)
             except Exception:  # noqa: BLE001 - whatever comes is counted
                 outcome, detail = "fault", traceback.format_exc(limit=-4)
             finally:

@@ -296,3 +296,16 @@ def test_damaged_compression_is_told_when_pixels_are_read(write_ome):
     image = open_image(path)
     with pytest.raises(ReadError, match=r"a\.ome\.tif cannot be read"):
         np.asarray(image.data)
+
+
+def test_pages_in_a_ring(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, planes(3, 3, 4), metadata=None, photometric="minisblack")
+    with tifffile.TiffFile(path) as file:
+        first, last = file.pages[0].offset, file.pages[-1]
+        end = last.offset + 2 + 12 * len(last.tags)
+    raw = bytearray(path.read_bytes())
+    raw[end : end + 4] = first.to_bytes(4, "little")
+    path.write_bytes(raw)
+    with pytest.raises(ReadError, match="in a ring"):
+        open_image(path)

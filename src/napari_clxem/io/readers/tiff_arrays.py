@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import threading
 import weakref
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 TILE_PIXELS = 1 << 22
 # A chunk below this size is never suspect.
 SMALL_CHUNK = 1 << 26
+# Tags that the library takes for one page at most.
+MOST_TAGS = 4096
 # What deflate (1032) and LZW (about 1400) cannot exceed; zstd may on empty images.
 MOST_COMPRESSED = 2000
 
@@ -50,6 +53,7 @@ class OpenTiff:
 
         file = TiffFile(self.path)
         weakref.finalize(self, file.close)
+        _check_chain(file, self.path)
         if file.is_ome:
             self.ome = checked_ome(str(file.ome_metadata), self.path)
         return file
@@ -175,6 +179,30 @@ def _chunks(series: TiffPageSeries) -> tuple[int, ...]:
 def _is_divided(page: TiffPage) -> bool:
     """Tell whether a page is read in parts: tiles always, strips of a page that is large."""
     return page.is_tiled or (len(page.dataoffsets) > 1 and page.nbytes > SMALL_CHUNK)
+
+
+def _check_chain(file: TiffFile, path: Path) -> None:
+    """Refuse a chain of pages that leads round: the library would follow it without end."""
+    form, handle = file.tiff, file.filehandle
+    handle.seek(4 if form.offsetsize == 4 else 8)
+    (offset,) = struct.unpack(form.offsetformat, handle.read(form.offsetsize))
+    seen: set[int] = set()
+    while 0 < offset < handle.size:
+        if offset in seen:
+            raise ReadError(
+                f"{path.name} lists its pages in a ring ({len(seen)} before it closes); its header "
+                "seems damaged."
+            )
+        seen.add(offset)
+        handle.seek(offset)
+        (tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
+        if tags > MOST_TAGS:
+            return
+        handle.seek(offset + form.tagnosize + tags * form.tagsize)
+        raw = handle.read(form.offsetsize)
+        if len(raw) < form.offsetsize:
+            return
+        (offset,) = struct.unpack(form.offsetformat, raw)
 
 
 def _check(tiff: OpenTiff, series: TiffPageSeries) -> None:
