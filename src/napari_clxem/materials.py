@@ -53,6 +53,7 @@ MATERIALS: Mapping[str, Material] = MappingProxyType(
         material.name: material
         for material in (
             Material("ice", ((_WATER, 1.0),), 0.94),
+            Material("water", ((_WATER, 1.0),), 1.0),
             Material("protein", ((_PROTEIN, 1.0),), 1.35),
             hydrated("cell", 0.25, 1.07),
             Material("lipid", (("C18H34O2", 1.0),), 0.95),

@@ -106,6 +106,10 @@ if TYPE_CHECKING:
         duplicates,
         target_table,
     )
+    from napari_clxem.dose.tables import (
+        exposures_csv,
+        targets_csv,
+    )
     from napari_clxem.materials import Material, mass_attenuation
 
 _MODULES: dict[str, tuple[str, ...]] = {
@@ -186,6 +190,10 @@ _MODULES: dict[str, tuple[str, ...]] = {
     ),
     "napari_clxem.dose.raster": ("Grid",),
     "napari_clxem.dose.replay": ("Replay",),
+    "napari_clxem.dose.tables": (
+        "exposures_csv",
+        "targets_csv",
+    ),
     "napari_clxem.dose.review": (
         "Breakdown",
         "Conflict",
@@ -247,6 +255,7 @@ __all__ = [
     "electron_equivalent",
     "electron_range",
     "electrons_from_rate",
+    "exposures_csv",
     "map_contours",
     "mass_attenuation",
     "mosaic",
@@ -261,6 +270,7 @@ __all__ = [
     "supported_resolution",
     "surface_dose",
     "target_table",
+    "targets_csv",
     "tile_aims",
     "tilted_mean",
     "usable_thickness",
