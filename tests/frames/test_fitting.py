@@ -94,6 +94,30 @@ def test_the_region_holds_the_truth(model, d_in, d_out, count, given_sigmas):
     assert 0.93 <= np.mean(inside) <= 0.97
 
 
+def test_a_badly_known_turn_widens_the_region_and_is_said():
+    """Six beads of a thin slab, badly seen along z: the first order alone holds 90 %."""
+    rng = np.random.default_rng(12)
+    sigma = np.array([0.6, 0.1, 0.1])
+    inside, told = [], []
+    for count in (6, 4):
+        for _ in range(150):
+            truth = true_map("rigid", 3, 3, rng)
+            moving = rng.uniform(-1, 1, (count, 3)) * [1.0, 6.0, 6.0]
+            seen = moving + sigma * rng.normal(size=moving.shape)
+            fixed = truth(moving) + sigma * rng.normal(size=moving.shape)
+            found = fit(seen, fixed, "rigid", *([np.tile(sigma, (count, 1))] * 2))
+            told.append(any("turn is known" in note for note in found.notes))
+            if count == 6:
+                probe = rng.uniform(-1, 1, (2, 3)) * [1.0, 6.0, 6.0]
+                miss = found.transform(probe) - truth(probe)
+                errors = np.linalg.inv(found.predict_error(probe))
+                inside.append(np.einsum("ni,nij,nj->n", miss, errors, miss) <= 7.815)
+    assert 0.90 <= np.mean(inside) <= 0.98
+    assert np.mean(told[150:]) > 0.8
+    moving = rng.uniform(-10, 10, (8, 3))
+    assert not fit(moving, moving, "rigid", fixed_sigma=0.05).notes
+
+
 def test_errors_on_both_sides_do_not_shrink_the_map():
     """Ordinary least squares would shrink by var/(var + sigma²) = 0.2 here."""
     rng = np.random.default_rng(0)

@@ -13,6 +13,8 @@ from napari_clxem.frames.robust import agreeing
 from napari_clxem.frames.solving import Solution, solutions
 from napari_clxem.frames.warp import warped
 
+_LOOSE = 0.1  # rad: sd of a turn from which the region's second order falls short
+
 
 def fit(
     moving: ArrayLike,
@@ -89,6 +91,11 @@ def fit(
         spanned = span(used.moving)
     if kind.d_in == 3 and kind.name != "translation" and spanned < 3:
         notes.append("The landmarks lie on one plane: nothing off it was tested.")
+    if best.turn_sd > _LOOSE:
+        notes.append(
+            f"A turn is known to {np.rad2deg(best.turn_sd):.0f}° only: the predicted region is "
+            "somewhat too small; add landmarks farther apart."
+        )
     said = tuple(notes)
     others = tuple(_finish(kind, landmarks, inliers, rival, said) for rival in rivals)
     return _finish(kind, landmarks, inliers, best, said, others)

@@ -126,6 +126,14 @@ class Model:
             found.extend(state.base @ strain for strain in _STRAINS[self.d_in])
         return np.array(found).reshape(-1, *state.base.shape)
 
+    def bends(self, state: State) -> Floats:
+        """Give what pairs of turns change A by in second order, (k, k, d_out, d_in)."""
+        if not self.turns:
+            return np.zeros((0, 0, *state.base.shape))
+        turns = _turns(self.d_in)
+        twice = np.einsum("kab,lbc->klac", turns, turns) / 2
+        return np.asarray(state.base @ twice @ self._strained(state))
+
     def step(self, state: State, amounts: Floats) -> State:
         """Go along the generators by `amounts`."""
         base = state.base

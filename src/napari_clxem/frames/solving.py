@@ -7,7 +7,7 @@ both sides (York's generalised least squares) rather than one biased towards shr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from napari_clxem.frames.orthographic import descended
 from napari_clxem.frames.uncertainty import region_threshold
 
 _STEPS = 50
+_STIFF = 1e-5  # rad² of a turn: below, its second order is nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,7 @@ class Solution:
     covariance: Floats
     cost: float
     dof: int
+    turn_sd: float = 0.0  # of the least certain turn, rad; 0 where none was looked at
 
 
 def solutions(model: Model, landmarks: Landmarks, spread: bool = False) -> list[Solution]:
@@ -171,8 +173,36 @@ def _refine(
         if settled:
             break
     normal, _, changes = _normal(model, landmarks, arms, best)
-    covariance = _entry_covariance(_solve(normal, np.eye(len(normal)), model), changes, rows)
-    return _solution(model, landmarks, centre, best.linear, best.middle, best.cost, covariance)
+    spread = _solve(normal, np.eye(len(normal)), model)
+    covariance = _entry_covariance(spread, changes, rows)
+    found = _solution(model, landmarks, centre, best.linear, best.middle, best.cost, covariance)
+    if not model.turns or landmarks.fixed_covariance is None:
+        return found
+    count = len(model.bends(best.state))
+    return replace(
+        found,
+        covariance=covariance + _curved(spread, model, best.state),
+        turn_sd=float(np.sqrt(np.linalg.eigvalsh(spread[:count, :count])[-1])),
+    )
+
+
+def _curved(spread: Floats, model: Model, state: State) -> Floats:
+    """Covariance of the entries of [A | t] that the second order of an uncertain turn adds.
+
+    A turn by w changes A by A (W + W²/2): the mean square of the second term, for normal w.
+    """
+    bends = model.bends(state)
+    count = len(bends)
+    turns = spread[:count, :count]
+    if not count or turns.trace() < _STIFF:
+        return np.zeros(())
+    fourth = np.multiply.outer(turns, turns)
+    fourth = fourth + fourth.transpose(0, 2, 1, 3) + fourth.transpose(0, 3, 2, 1)
+    found = np.einsum("klmn,klab,mncd->abcd", fourth, bends, bends, optimize=True)
+    rows, columns = bends.shape[2:]
+    full = np.zeros((rows, columns + 1, rows, columns + 1))
+    full[:, :-1, :, :-1] = found
+    return full.reshape(rows * (columns + 1), -1)
 
 
 def _solution(
