@@ -223,19 +223,26 @@ def _accidents(
     mapped = search.first @ linear.T + shift
     visible = search.visible(mapped)
     total = max(int(visible.sum()), len(distance))
-    best = np.inf
-    for share in _TIGHTER:
-        hits = int((distance <= share).sum())
-        rest, met = total - absorbed, hits - absorbed
-        if met <= 0:
-            continue
-        chance = 1.0
-        if visible.any():
-            reach = share * tolerance[visible]
-            even = float(np.mean(search.chance(reach)))
-            chance = max(even, _nearby_chance(tree, mapped[visible], reach))
-        best = min(best, float(bdtrc(met - 1, rest, min(chance, 1.0))))
-    return float(max(trials, 1e-6) * len(_TIGHTER) * best)
+    wide = tolerance[visible]
+    trials = max(trials, 1e-6) * len(_TIGHTER)
+
+    def expected(nearby: bool) -> float:
+        best = np.inf
+        for share in _TIGHTER:
+            met = int((distance <= share).sum()) - absorbed
+            if met <= 0:
+                continue
+            chance = 1.0
+            if len(wide):
+                chance = float(np.mean(search.chance(share * wide)))
+            if nearby and len(wide):
+                chance = max(chance, _nearby_chance(tree, mapped[visible], share * wide))
+            best = min(best, float(bdtrc(met - 1, total - absorbed, min(chance, 1.0))))
+        return float(trials * best)
+
+    # Clusters only make chance likelier, and need no look where it is likely enough.
+    even = expected(nearby=False)
+    return even if even >= 1.0 else expected(nearby=True)
 
 
 def _evidence(search: Search, tolerance: Floats, distance: Floats) -> float:

@@ -18,7 +18,7 @@ from napari_clxem.fiducials.profiles import Floats
 Flags = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
-KEEP = 40
+KEEP = 30
 """Hypotheses that are worth refining."""
 
 NEIGHBOURS = 8
