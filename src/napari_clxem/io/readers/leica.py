@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import threading
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_clxem.errors import ReadError
-from napari_clxem.io.guard import hushed, reading
+from napari_clxem.io.guard import DAMAGE, hushed, reading
 from napari_clxem.io.pixel_size import is_usable
 from napari_clxem.io.readers import leica_xml
 from napari_clxem.io.readers.planes import Plane, Planes, check_shape, lazy
@@ -77,13 +78,19 @@ class Leica:
         from liffile import LifFile
 
         file = LifFile(self.path, squeeze=True)
-        weakref.finalize(self, file.close)
+        weakref.finalize(self, _close, file)
         return file
 
     @cached_property
     def images(self) -> tuple[Any, ...]:
         """Its images with pixels; lifetimes (FLIM) are others."""
         return tuple(image for image in self.file.images if not image.is_flim)
+
+
+def _close(file: LifFile) -> None:
+    """Close a file; the library opens its parts anew for that, which fails on damaged ones."""
+    with contextlib.suppress(*DAMAGE):
+        file.close()
 
 
 @dataclass(frozen=True)
