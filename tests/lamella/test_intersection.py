@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -93,6 +96,22 @@ def test_inside_all_is_held(centre, angle, azimuth):
     assert found.volume_fraction == pytest.approx(1)
     assert found.area_fraction == pytest.approx(1)
     assert found.volume == pytest.approx(36)
+
+
+def test_compiled_and_plain_agree():
+    script = (
+        "import sys, numpy as np\n"
+        "from napari_clxem.lamella import Lamella, overlap, warm\n"
+        "one = Lamella((0.3, 1, 2), 12, 30, outline=((0, 0), (5, 0), (1, 1), (0, 6)))\n"
+        "plain = overlap(one, ((-1, 0, 1), (2, 4, 6)))\n"
+        "assert 'numba' not in sys.modules\n"
+        "warm()\n"
+        "assert 'numba' in sys.modules\n"
+        "found = overlap(one, ((-1, 0, 1), (2, 4, 6)))\n"
+        "assert plain.volume > 0\n"
+        "assert np.allclose([plain.volume, plain.iou], [found.volume, found.iou], atol=1e-13)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_faces_that_lie_on_each_other():

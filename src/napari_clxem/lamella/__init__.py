@@ -1,6 +1,7 @@
 """Lamella: what to cut, and what the cut holds."""
 
 from napari_clxem.lamella.capture import Capture, capture_in_view, capture_probability
+from napari_clxem.lamella.clipping import warm
 from napari_clxem.lamella.drift import (
     drift_by_beads,
     drift_by_images,
@@ -126,5 +127,6 @@ __all__ = [
     "tem_placement",
     "trace",
     "view_outline",
+    "warm",
     "with_beads",
 ]

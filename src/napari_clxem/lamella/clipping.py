@@ -1,4 +1,9 @@
-"""Kernels that intersect convex bodies and polygons exactly, compiled once and kept on disk."""
+"""Kernels that intersect convex bodies and polygons exactly.
+
+They index step by step, so that the same lines run over nested lists, where one answer is wanted at
+once, and compiled over arrays, where many are: compiling takes some seconds once and is kept on
+disk.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ def _clip(polygon: Any, count: Any, fresh: Any, heights: Any, plane: Any, eps: A
     for i in range(count):
         height = -plane[3]
         for k in range(3):
-            height += plane[k] * polygon[i, k]
+            height += plane[k] * polygon[i][k]
         heights[i] = height
         lowest, highest = min(lowest, height), max(highest, height)
     if lowest > -eps and highest < eps:
@@ -34,16 +39,16 @@ def _clip(polygon: Any, count: Any, fresh: Any, heights: Any, plane: Any, eps: A
         here, there = heights[i], heights[j]
         if here <= 0.0:
             for k in range(3):
-                fresh[found, k] = polygon[i, k]
+                fresh[found][k] = polygon[i][k]
             found += 1
         if (here < 0.0 < there) or (there < 0.0 < here):
             share = here / (here - there)
             for k in range(3):
-                fresh[found, k] = polygon[i, k] + share * (polygon[j, k] - polygon[i, k])
+                fresh[found][k] = polygon[i][k] + share * (polygon[j][k] - polygon[i][k])
             found += 1
     for i in range(found):
         for k in range(3):
-            polygon[i, k] = fresh[i, k]
+            polygon[i][k] = fresh[i][k]
     return found
 
 
@@ -51,35 +56,41 @@ def _cone(polygon: Any, count: Any) -> Any:
     """Signed volume of the cone from the origin over a polygon."""
     total = 0.0
     for i in range(1, count - 1):
-        ax, ay, az = polygon[0, 0], polygon[0, 1], polygon[0, 2]
-        bx, by, bz = polygon[i, 0], polygon[i, 1], polygon[i, 2]
-        cx, cy, cz = polygon[i + 1, 0], polygon[i + 1, 1], polygon[i + 1, 2]
+        ax, ay, az = polygon[0][0], polygon[0][1], polygon[0][2]
+        bx, by, bz = polygon[i][0], polygon[i][1], polygon[i][2]
+        cx, cy, cz = polygon[i + 1][0], polygon[i + 1][1], polygon[i + 1][2]
         total += ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
     return total / 6.0
 
 
 def _common_volume(
-    faces: Any, counts: Any, planes: Any, faces_2: Any, counts_2: Any, planes_2: Any, eps: Any
+    faces: Any,
+    counts: Any,
+    planes: Any,
+    box_faces: Any,
+    box_counts: Any,
+    box_planes: Any,
+    eps: Any,
+    polygon: Any,
+    fresh: Any,
+    heights: Any,
 ) -> Any:
     """Volume common to two convex bodies: each one's faces, clipped by the other, bound it.
 
     Of faces that lie on each other the first body's counts where both look the same way, and
     neither where they look at each other.
     """
-    polygon = np.empty((64, 3))
-    fresh = np.empty((64, 3))
-    heights = np.empty(64)
     total = 0.0
     for body in range(2):
         own, number, own_planes = (
-            (faces, counts, planes) if body == 0 else (faces_2, counts_2, planes_2)
+            (faces, counts, planes) if body == 0 else (box_faces, box_counts, box_planes)
         )
-        other = planes_2 if body == 0 else planes
+        other = box_planes if body == 0 else planes
         for f in range(len(number)):
             count = number[f]
             for i in range(count):
                 for k in range(3):
-                    polygon[i, k] = own[f, i, k]
+                    polygon[i][k] = own[f][i][k]
             for p in range(len(other)):
                 kept = _clip(polygon, count, fresh, heights, other[p], eps)
                 if kept >= 0:
@@ -87,7 +98,7 @@ def _common_volume(
                 else:
                     along = 0.0
                     for k in range(3):
-                        along += own_planes[f, k] * other[p, k]
+                        along += own_planes[f][k] * other[p][k]
                     if body == 1 or along < 0.0:
                         count = 0
                 if count < 3:
@@ -98,49 +109,58 @@ def _common_volume(
 
 
 def _volumes(
-    faces: Any, counts: Any, planes: Any, signs: Any, box_faces: Any, box_planes: Any, eps: Any
+    found: Any,
+    faces: Any,
+    counts: Any,
+    planes: Any,
+    signs: Any,
+    box_faces: Any,
+    box_counts: Any,
+    box_planes: Any,
+    eps: Any,
+    polygon: Any,
+    fresh: Any,
+    heights: Any,
 ) -> Any:
     """Give what a sum of convex parts and a box share, for each placing of the parts."""
-    found = np.zeros(len(faces))
-    four = np.full(6, 4)
     for s in range(len(faces)):
         for part in range(len(signs)):
             found[s] += signs[part] * _common_volume(
-                faces[s, part], counts, planes[s, part], box_faces, four, box_planes, eps
+                faces[s][part],
+                counts,
+                planes[s][part],
+                box_faces,
+                box_counts,
+                box_planes,
+                eps,
+                polygon,
+                fresh,
+                heights,
             )
-    return found
 
 
-def _areas(parts: Any, signs: Any, low: Any, high: Any) -> Any:
+def _areas(
+    found: Any, parts: Any, signs: Any, planes: Any, polygon: Any, fresh: Any, heights: Any
+) -> Any:
     """Give what a sum of convex polygons and a rectangle share, for each placing of the sum."""
-    found = np.zeros(len(parts))
-    polygon = np.zeros((64, 3))
-    fresh = np.zeros((64, 3))
-    heights = np.zeros(64)
-    plane = np.zeros(4)
     for s in range(len(parts)):
         for part in range(len(signs)):
-            count = parts.shape[2]
+            count = len(parts[s][part])
             for i in range(count):
-                polygon[i, 0], polygon[i, 1] = parts[s, part, i, 0], parts[s, part, i, 1]
-                polygon[i, 2] = 0.0
-            for k in range(2):
-                for end in range(2):
-                    plane[:] = 0.0
-                    plane[k] = 1.0 if end else -1.0
-                    plane[3] = plane[k] * (high[k] if end else low[k])
-                    count = max(_clip(polygon, count, fresh, heights, plane, 0.0), 0)
+                for k in range(3):
+                    polygon[i][k] = parts[s][part][i][k]
+            for p in range(len(planes)):
+                count = max(_clip(polygon, count, fresh, heights, planes[p], 0.0), 0)
             area = 0.0
             for i in range(count):
                 j = i + 1 if i + 1 < count else 0
-                area += polygon[i, 0] * polygon[j, 1] - polygon[i, 1] * polygon[j, 0]
+                area += polygon[i][1] * polygon[j][2] - polygon[i][2] * polygon[j][1]
             found[s] += signs[part] * area / 2.0
-    return found
 
 
 @lru_cache(maxsize=1)
-def kernels() -> tuple[Any, Any]:
-    """Give the compiled (volumes, areas); compiling takes some seconds once, then it is on disk."""
+def _compiled() -> dict[str, Any]:
+    """Give the compiled kernels."""
     from numba import njit
 
     compiled = njit(cache=True, nogil=True)
@@ -148,7 +168,74 @@ def kernels() -> tuple[Any, Any]:
     for name in ("_clip", "_cone", "_common_volume"):
         if not hasattr(scope[name], "py_func"):
             scope[name] = compiled(scope[name])
-    return compiled(_volumes), compiled(_areas)
+    return {"volumes": compiled(_volumes), "areas": compiled(_areas)}
+
+
+def _run(kernel: str, plain: Any, inputs: tuple[Any, ...], placings: int, corners: int) -> Floats:
+    """Run a kernel over all placings: as it stands for one, compiled for many."""
+    found, room = np.zeros(placings), corners + 16  # clipping by six planes adds six corners
+    scratch = (np.zeros((room, 3)), np.zeros((room, 3)), np.zeros(room))
+    if placings > 1 or _compiled.cache_info().currsize:
+        _compiled()[kernel](found, *inputs, *scratch)
+        return found
+    lists = [one.tolist() if isinstance(one, np.ndarray) else one for one in (*inputs, *scratch)]
+    plain(found, *lists)
+    return found
+
+
+def common_volumes(
+    faces: Floats, counts: Any, planes: Floats, signs: Floats, box: tuple[Floats, Any, Floats]
+) -> Floats:
+    """Give what a body and a box share, for each placing of the body.
+
+    Parameters
+    ----------
+    faces : (s, k, f, m, 3) array
+        Of its k convex parts in each of s placings, as :func:`prisms` gives them.
+    counts : (f,) array of int
+    planes : (s, k, f, 4) array
+    signs : (k,) array
+        1 or -1 by which each part counts.
+    box : tuple
+        Faces, counts and planes of one convex body.
+
+    Returns
+    -------
+    (s,) array
+    """
+    size = float(max(np.abs(faces[0]).max(), np.abs(box[0]).max()))
+    inputs = (faces, counts, planes, signs, *box, 1e-10 * size)
+    return _run("volumes", _volumes, inputs, len(faces), faces.shape[3])
+
+
+def common_areas(parts: Floats, signs: Floats, low: Floats, high: Floats) -> Floats:
+    """Give what a sum of polygons and a rectangle share as seen along z, for each placing.
+
+    Parameters
+    ----------
+    parts : (s, k, m, 3) array
+        Convex polygons (z, y, x) in each of s placings.
+    signs : (k,) array
+    low, high : (2,) array
+        Corners (y, x) of the rectangle.
+
+    Returns
+    -------
+    (s,) array
+    """
+    planes = np.zeros((4, 4))
+    planes[[0, 1, 2, 3], [1, 2, 1, 2]] = [-1.0, -1.0, 1.0, 1.0]
+    planes[:, 3] = [-low[0], -low[1], high[0], high[1]]
+    return _run("areas", _areas, (parts, signs, planes), len(parts), parts.shape[2])
+
+
+def warm() -> None:
+    """Compile the kernels, or take them from disk: for a thread beside the first click."""
+    faces, counts, planes = prisms(np.eye(3)[np.newaxis, np.newaxis], np.ones((1, 1, 3)))
+    box = prisms(np.eye(4, 3), np.array([1.0, 2.0, 3.0]))
+    twice = (np.repeat(faces, 2, axis=0), counts, np.repeat(planes, 2, axis=0), np.ones(1))
+    common_volumes(*twice, box)
+    common_areas(np.zeros((2, 1, 3, 3)), np.ones(1), np.zeros(2), np.ones(2))
 
 
 def prisms(corners: Floats, rise: Floats) -> tuple[Floats, Floats, Floats]:

@@ -14,7 +14,7 @@ from napari_clxem.errors import LamellaError
 from napari_clxem.frames import Affine, as_points
 from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella.capture import checked_covariance
-from napari_clxem.lamella.clipping import kernels, prisms
+from napari_clxem.lamella.clipping import common_areas, common_volumes, prisms
 from napari_clxem.lamella.slab import Lamella, signed_area
 
 Interval = tuple[float, float]
@@ -118,9 +118,7 @@ def overlap(
     faces, counts, planes = prisms(bases, rises[:, np.newaxis])
     edges = high - low
     base = low - middle + edges * np.array([[0, 0, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1]])
-    box_faces, _, box_planes = prisms(base, edges * np.array([1.0, 0, 0]))
-    size = float(max(np.abs(faces[0]).max(), np.abs(box_faces).max()))
-    volumes = kernels()[0](faces, counts, planes, signs, box_faces, box_planes, 1e-10 * size)
+    volumes = common_volumes(faces, counts, planes, signs, prisms(base, edges * [1.0, 0.0, 0.0]))
     scale = abs(float(np.linalg.det(place.linear)))
     wholes = lamella.volume * scale * np.abs(np.linalg.det(np.eye(3) + moves.turns))
     shares = np.clip(volumes / wholes, 0.0, 1.0)
@@ -182,12 +180,11 @@ def _plan(
         )
     middle = solid[0]
     parts, signs = _convex(solid - middle, in_plan=True)
-    places = moves.applied(parts, solid.mean(axis=0) - middle)[..., 1:]
+    places = moves.applied(parts, solid.mean(axis=0) - middle)
     low, high = field[0] - middle[1:], field[1] - middle[1:]
-    common = kernels()[1](np.ascontiguousarray(places), signs, low, high)
-    common = np.clip(common, 0.0, None)
+    common = np.clip(common_areas(places, signs, low, high), 0.0, None)
     ends = np.concatenate([places[..., 1:, :], places[..., :1, :]], axis=-2)
-    around = places[..., 0] * ends[..., 1] - places[..., 1] * ends[..., 0]
+    around = places[..., 1] * ends[..., 2] - places[..., 2] * ends[..., 1]
     areas = np.maximum(0.5 * np.abs(around.sum(axis=-1) @ signs), common)
     of_field = float(np.prod(field[1] - field[0]))
     iou = common / (areas + of_field - common)
