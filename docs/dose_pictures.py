@@ -145,7 +145,7 @@ def series(**changes) -> Exposure:
 
 def wings() -> None:
     one = series()
-    axes = Axes((70, 20, 400, 260), (-26, 40), (0, 85))
+    axes = Axes((70, 20, 400, 260), (-26, 44), (0, 85))
     x = np.linspace(-26, 26, 1041)
     axes.line(x, one.dose_at(np.column_stack([np.zeros_like(x), x])), ICE)
     axes.line([-10, -10], [0, 85], FAINT, 1, "4 3")
@@ -251,7 +251,7 @@ def resolution() -> None:
     )
     for words, values, colour, dash in curves:
         axes.line(d, values, colour, 2.5, dash)
-        axes.text(39, values[-1] - 0.14, words, colour, "end")
+        axes.text(39, values[-1] - 0.22 * (1.4 - values[-1]) * 2, words, colour, "end")
     axes.line([0, 40], [np.exp(-0.5)] * 2, FAINT, 1, "3 3")
     axes.text(1, np.exp(-0.5) + 0.02, "critical", "#777777", size=12)
     axes.frame((0, 10, 20, 30, 40), (0, 0.25, 0.5, 0.75, 1), "full period, Å", "amplitude left")

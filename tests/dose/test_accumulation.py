@@ -174,6 +174,11 @@ def test_frames_that_no_link_reaches_are_listed():
         cumulative_map([exposure(), lost], (0, 0), (2, 2), 1.0, frame="map")
 
 
+def test_an_unknown_map_frame_is_no_empty_map():
+    with pytest.raises(ClxemError, match="no frame 'mpa'"):
+        cumulative([exposure()], [[0, 0]], linked(), "mpa")
+
+
 def test_unknown_doses_are_listed():
     unknown = exposure(dose_per_image=None, id="what")
     with pytest.warns(DoseWarning, match="dose is unknown of 'what'"):

@@ -52,7 +52,8 @@ def opened(mdoc, count, scale=(3.1e-4, 3.1e-4), shape=(40, 60), **fields):
 
 
 def test_a_tilt_series_takes_dose_tilts_and_axis_from_its_mdoc():
-    record = record_image(series([2.5, 3.5, 3.0], tilts=[0, 3, -3]), "ts", beam_radius=0.9)
+    image = series([2.5, 3.5, 3.0], tilts=[0, 3, -3])
+    record = record_image(image, "ts", beam_radius=0.9, pretilt=0.0)
     (one,) = record.exposures
     assert one.modality == "tem"
     assert one.tilts == (0.0, 3.0, -3.0)
@@ -63,6 +64,23 @@ def test_a_tilt_series_takes_dose_tilts_and_axis_from_its_mdoc():
     assert one.dose_at([one.aim])[0] == pytest.approx(expected)
     assert not one.lower_bound
     assert record.notes == ()
+
+
+def test_the_pretilt_is_asked_for():
+    image = series([2.5, 2.5], tilts=[0, 3])
+    assert any("pretilt" in note for note in record_image(image, "ts").notes)
+    (one,) = record_image(image, "ts", pretilt=10.0).exposures
+    assert one.pretilt == 10.0
+
+
+def test_entries_that_are_no_numbers_are_missing_ones():
+    odd = series([2.5, 2.5])
+    meta = {**odd.meta, "mdoc": {"Voltage": "high"}}
+    meta["sections"] = [{**s, "ExposureDose": "much", "DateTime": "once"} for s in meta["sections"]]
+    record = record_image(replace(odd, meta=meta), "ts", beam_radius=1.0)
+    assert record.exposures[0].image_dose() is None
+    assert record.exposures[0].time == ""
+    assert any("voltage" in note for note in record.notes)
 
 
 def test_images_are_sorted_by_time_not_by_tilt(shared_data):

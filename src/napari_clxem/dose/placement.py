@@ -59,7 +59,7 @@ def group(
     Raises
     ------
     ClxemError
-        Where no common frame is given and the exposures are in several.
+        Where no common frame is given and the exposures are in several, or it is unknown.
     """
     frames: dict[str, list[int]] = {}
     for index, one in enumerate(exposures):
@@ -71,6 +71,10 @@ def group(
                 "the points are, and give the graph that links them."
             )
         frame = next(iter(frames), "")
+    if graph is not None and frame not in graph.frames and frame not in frames:
+        raise NoPathError(
+            f"There is no frame {frame!r}; the frames are {', '.join(graph.frames) or 'none'}."
+        )
     groups, lost = [], []
     for name, members in frames.items():
         found = _group([exposures[i] for i in members], members, graph, name, frame)

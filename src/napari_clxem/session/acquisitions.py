@@ -73,18 +73,18 @@ def _sections(image: OpenedImage) -> Sequence[Mapping[str, Any]]:
 
 
 def _tem_shot(section: Mapping[str, Any], rate_in_vacuum: bool) -> Shot:
-    turn = _number(section, "RotationAngle")
+    turn = number(section, "RotationAngle")
     shot = Shot(
-        tilt=_number(section, "TiltAngle") or 0.0,
+        tilt=number(section, "TiltAngle") or 0.0,
         time=iso_time(str(section.get("DateTime", ""))),
         # SerialEM turns from x counter-clockwise, IMOD from y; ours runs clockwise from y
         axis_azimuth=0.0 if turn is None else _half_turn(90.0 - turn),
     )
-    dose = _number(section, "ExposureDose")
+    dose = number(section, "ExposureDose")
     if dose and dose > 0:
         return replace(shot, fluence=dose, basis=_STATED)
-    rate, time = _number(section, "DoseRate"), _number(section, "ExposureTime")
-    pixel, binning = _number(section, "PixelSpacing"), _number(section, "Binning") or 1.0
+    rate, time = number(section, "DoseRate"), number(section, "ExposureTime")
+    pixel, binning = number(section, "PixelSpacing"), number(section, "Binning") or 1.0
     if rate and time and pixel and min(rate, time, pixel, binning) > 0:
         fluence = rate * time / (pixel / binning) ** 2
         basis = _RATE if rate_in_vacuum else _BEHIND
@@ -99,7 +99,7 @@ def _half_turn(angle: float) -> float:
 
 def _by_steps(shots: list[Shot], sections: Sequence[Mapping[str, Any]]) -> list[Shot]:
     """Fill doses that are not stated by the difference to the next PriorRecordDose."""
-    prior = [_number(section, "PriorRecordDose") for section in sections]
+    prior = [number(section, "PriorRecordDose") for section in sections]
     known = sorted((p, i) for i, p in enumerate(prior) if p is not None)
     found = list(shots)
     for (dose, index), (after, _) in pairwise(known):
@@ -224,6 +224,7 @@ def _series(meta: Mapping[str, Any], name: str, count: int, default: Any = None)
     return values[:1] * count if len(values) == 1 else [default] * count
 
 
-def _number(section: Mapping[str, Any], key: str) -> float | None:
+def number(section: Mapping[str, Any], key: str) -> float | None:
+    """Give an entry as a number, or None where it is none."""
     value = section.get(key)
     return float(value) if isinstance(value, int | float) else None

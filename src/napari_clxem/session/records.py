@@ -13,7 +13,7 @@ from napari_clxem.dose import Duplicate, Exposure, Preset, duplicates, scanned_f
 from napari_clxem.dose.exposure import LIGHT
 from napari_clxem.errors import ClxemError, MissingScaleError, SessionError
 from napari_clxem.io.image import OpenedImage
-from napari_clxem.session.acquisitions import Shot, tem_shots, xray_shots
+from napari_clxem.session.acquisitions import Shot, number, tem_shots, xray_shots
 from napari_clxem.session.model import Dataset, Session
 from napari_clxem.session.stamps import iso_time
 
@@ -43,8 +43,9 @@ class Known:
     ----------
     beam_radius : float or None
         Of a round beam, µm; the camera's field stands for the beam where it is left out.
-    pretilt : float
-        Stage tilt at which the image's plane is perpendicular to the beam, degrees.
+    pretilt : float or None
+        Stage tilt at which the image's plane is perpendicular to the beam, degrees; 0 is taken
+        where it is left out.
     axis_azimuth : float or None
         Tilt axis, degrees; as the file says where it is left out.
     flux, area : float or None
@@ -62,7 +63,7 @@ class Known:
     """
 
     beam_radius: float | None = None
-    pretilt: float = 0.0
+    pretilt: float | None = None
     axis_azimuth: float | None = None
     flux: float | None = None
     area: float | None = None
@@ -278,10 +279,15 @@ def _beam(scene: _Scene, azimuth: float) -> dict[str, Any]:
 
 def _electrons(scene: _Scene) -> Record:
     shots = tem_shots(scene.image, scene.known.rate_in_vacuum, scene.notes)
-    voltage = scene.image.meta.get("mdoc", {}).get("Voltage")
-    energy = scene.known.energy or (voltage * 1e3 if voltage else None)
+    voltage = number(scene.image.meta.get("mdoc", {}), "Voltage")
+    energy = scene.known.energy or (voltage * 1e3 if voltage and voltage > 0 else None)
     if energy is None:
         scene.notes.append("The file does not state the voltage; give the energy in eV.")
+    if scene.known.pretilt is None and len({shot.tilt for shot in shots}) > 1:
+        scene.notes.append(
+            "The file does not say at which stage tilt the sample is perpendicular to the beam "
+            "(pretilt): 0 is taken."
+        )
     return _grouped(scene, shots, energy)
 
 
@@ -339,7 +345,7 @@ def _grouped(scene: _Scene, shots: Sequence[Shot], energy: float | None) -> Reco
                 **beam,
                 aim=aim,
                 axis_azimuth=azimuth,
-                pretilt=scene.known.pretilt,
+                pretilt=scene.known.pretilt or 0.0,
                 tilts=[one.tilt for one in images],
                 fluence=None if first.fluence is None else [one.fluence for one in images],
                 energy=energy,
@@ -362,16 +368,16 @@ def _scanned(scene: _Scene) -> Record:
         ion = scene.known.ion or _IONS.get(source, "")
         if not ion:
             scene.notes.append("The file does not say which ion; its damage layer depends on it.")
-        volts = meta.get("voltage_kv")
+        volts = number(meta, "voltage_kv")
         one = scene.exposure(**shared, ion=ion, energy=volts * 1e3 if volts else None)
         return Record((replace(one, modality="fib"),), tuple(scene.notes))
-    numbers = [meta.get(name) for name in ("voltage_kv", "current_pa", "dwell_us")]
-    if not all(isinstance(n, int | float) and n > 0 for n in numbers):
+    numbers = [number(meta, name) for name in ("voltage_kv", "current_pa", "dwell_us")]
+    if not all(n is not None and n > 0 for n in numbers):
         scene.notes.append("Voltage, current or dwell time are missing: the dose is unknown.")
         return Record((scene.exposure(**shared),), tuple(scene.notes))
-    volts, current, dwell = (float(n) for n in numbers if n is not None)
+    volts, current, dwell = (n for n in numbers if n is not None)
     scan = meta.get("settings", {}).get("Scan", {})
-    passes = max(1, *(int(scan.get(k) or 1) for k in ("Integrate", "Average")))
+    passes = int(max(1.0, *(number(scan, k) or 1.0 for k in ("Integrate", "Average"))))
     area = (scene.image.scale or (1.0,))[-1] * (scene.image.scale or (1.0,))[-2]
     fluence = scanned_fluence(current, dwell * passes, 1e3 * area**0.5)
     one = scene.exposure(
