@@ -108,6 +108,8 @@ class GridVerbs:
     def _use(self, store: Store) -> None:
         self.workspace.use(store)
         self.workspace.show_first(wait=False)
+        # What was open before may have been left unsaved.
+        self.look_for_unsaved()
 
     def look_through(self, folder: str | Path) -> None:
         """Look through a folder; `proposed` is emitted with what it seems to hold."""
@@ -241,7 +243,6 @@ class GridVerbs:
             self._use(Store.recover(left))
         except ClxemError as error:
             show_error(str(error))
-        self.look_for_unsaved()
 
     def forget(self, left: Recovery) -> None:
         """Remove what a crash has left."""

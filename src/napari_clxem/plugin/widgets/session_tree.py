@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWid
 from napari_clxem.plugin.controllers.grid_rows import GridRow
 
 Key = tuple[str, str]
+Line = tuple[str, str, tuple[str, str, str], str, bool]
 HEADINGS = (
     ("Site / image", "The grid with its maps, and its sites with their images"),
     ("Status", "How far a site has come; what took an image, or that its file is missing"),
@@ -41,6 +42,7 @@ class GridTree(QTreeWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._shown: list[Line] = []
         self.setColumnCount(len(HEADINGS))
         self.setHeaderLabels([heading for heading, _ in HEADINGS])
         head = self.headerItem()
@@ -80,23 +82,37 @@ class GridTree(QTreeWidget):
         shown : str or None
             Id of the site that the viewer shows: it is drawn bold.
         """
-        before = {self._key(item): item.isExpanded() for item in self._items()}
-        current = self.current
-        self.blockSignals(True)
         if row is None:
             self.clear()
-        elif self._shape() == _shape(row):
-            for item, one in zip(self._items(), _lines(row), strict=True):
-                self._fill(item, one, shown)
+            self._shown = []
+            return
+        new: list[Line] = [
+            (one.kind, one.id, one.cells, one.tip, _is_bold(one, shown)) for one in _lines(row)
+        ]
+        if new == self._shown:
+            return
+        self.blockSignals(True)
+        if [one[:2] for one in new] == [one[:2] for one in self._shown]:
+            for item, one, old, now in zip(
+                self._items(), _lines(row), self._shown, new, strict=True
+            ):
+                if old != now:
+                    self._fill(item, one, shown)
         else:
-            self.clear()
-            self.addTopLevelItem(self._made(row, shown))
-            for item in self._items():
-                key = self._key(item)
-                item.setExpanded(before.get(key, key[0] == "grid" or key == ("site", shown)))
-                item.setSelected(key == current)
+            self._build(row, shown)
+        self._shown = new
         self.blockSignals(False)
         self._fit()
+
+    def _build(self, row: GridRow, shown: str | None) -> None:
+        before = {self._key(item): item.isExpanded() for item in self._items()}
+        current = self.current
+        self.clear()
+        self.addTopLevelItem(self._made(row, shown))
+        for item in self._items():
+            key = self._key(item)
+            item.setExpanded(before.get(key, key[0] == "grid" or key == ("site", shown)))
+            item.setSelected(key == current)
 
     def choose(self, kind: str, name: str) -> None:
         """Choose a line, as the user does."""
@@ -118,7 +134,7 @@ class GridTree(QTreeWidget):
             item.setToolTip(column, row.tip or text)
         item.setTextAlignment(2, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         font = item.font(0)
-        font.setBold(row.kind == "site" and row.id == shown)
+        font.setBold(_is_bold(row, shown))
         item.setFont(0, font)
 
     def _items(self) -> Iterator[QTreeWidgetItem]:
@@ -133,9 +149,6 @@ class GridTree(QTreeWidget):
             top = self.topLevelItem(number)
             if top is not None:
                 yield from below(top)
-
-    def _shape(self) -> list[tuple[Key, int]]:
-        return [(self._key(item), item.childCount()) for item in self._items()]
 
     def _key(self, item: QTreeWidgetItem) -> Key:
         kind, name = item.data(0, ROLE)
@@ -168,5 +181,5 @@ def _lines(row: GridRow) -> Iterator[GridRow]:
         yield from _lines(one)
 
 
-def _shape(row: GridRow) -> list[tuple[Key, int]]:
-    return [((one.kind, one.id), len(one.rows)) for one in _lines(row)]
+def _is_bold(row: GridRow, shown: str | None) -> bool:
+    return row.kind == "site" and row.id == shown

@@ -203,9 +203,10 @@ class SessionView(QScrollArea):
             name = self._unjudged.popleft()
             if name in known:
                 self._qualities[name] = quality(session, known[name], view)
-        self._show_tree()
         if self._unjudged:
             self._judge_soon.start(0)
+        else:
+            self._show_tree()
 
     def _show_tree(self) -> None:
         session = self._workspace.store.session
