@@ -16,7 +16,7 @@ from handmade_leica import (
 )
 
 from napari_clxem.errors import ReadError
-from napari_clxem.io import open_image, open_images
+from napari_clxem.io import Orientation, open_image, open_images
 
 STEP = {"x": 1e-7, "y": 2e-7, "z": 5e-7, "t": 1.0}
 
@@ -201,3 +201,19 @@ def test_real_file(shared_data):
     start = raw.index("MemBlock_88".encode("utf-16-le"), 13 + 2 * len(xml)) + 22
     block = np.frombuffer(raw, "u1", 23 * 2 * 128 * 128, start).reshape(23, 2, 128, 128)
     np.testing.assert_array_equal(np.asarray(stack.data), block.transpose(1, 2, 0, 3))
+
+
+def test_stack_lies_on_the_stage_as_its_sections_do(tmp_path):
+    path = tmp_path / "a.lif"
+    path.write_bytes(one_image(phantom(3, 5, 7), "zyx", STEP))
+    plain = np.array(open_image(path).stage.image_to_stage)
+    middle = np.array([2 * 0.2, 3 * 0.1, 1])
+    assert plain @ middle == pytest.approx([2000.0, 1000.0, 1.0])
+    turned = open_image(path, orientation=Orientation(axes=("z", "x", "y"), flip=("x",)))
+    # stored rows are x now, backwards: the same place lies elsewhere in the image
+    place = np.array([1 * 0.1, (4 - 1) * 0.2, 1])
+    assert np.array(turned.stage.image_to_stage) @ place == pytest.approx(
+        plain @ [1 * 0.2, 1 * 0.1, 1]
+    )
+    across = open_image(path, orientation=Orientation(axes=("y", "z", "x")))
+    assert across.stage.image_to_stage is None

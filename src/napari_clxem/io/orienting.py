@@ -110,22 +110,27 @@ def _stage(
 ) -> StagePosition | None:
     if stored.stage is None or stored.to_stage is None or scale is None:
         return stored.stage
-    if len(applied.axes) != 2:
+    plane = tuple(axis for axis in applied.axes if axis != "z")
+    depth = [axes.index("z") if "z" in axes else None for axes in (stored.spatial, applied.axes)]
+    # a stack whose sections were turned into another plane lies on the stage no more
+    if depth[0] != depth[1] or set(plane) != {"y", "x"}:
         return stored.stage
     sizes = dict(zip(axes, shape, strict=True))
-    to_stage = np.asarray(stored.to_stage) @ _to_stored(applied, sizes, scale)
+    to_stage = np.asarray(stored.to_stage) @ _to_stored(plane, applied.flip, sizes, scale[-2:])
     matrix = tuple(tuple(float(value) for value in row) for row in to_stage)
     return replace(stored.stage, image_to_stage=matrix)
 
 
-def _to_stored(applied: Orientation, sizes: dict[str, int], scale: tuple[float, ...]) -> Matrix:
+def _to_stored(
+    plane: tuple[str, ...], flip: tuple[str, ...], sizes: dict[str, int], scale: tuple[float, ...]
+) -> Matrix:
     """Matrix from image (y, x) µm to stored pixel indices (row, column)."""
     frame = ("y", "x")
     matrix = np.zeros((3, 3))
     matrix[2, 2] = 1.0
-    for row, axis in enumerate(applied.axes):
+    for row, axis in enumerate(plane):
         column = frame.index(axis)
-        sign = -1.0 if axis in applied.flip else 1.0
+        sign = -1.0 if axis in flip else 1.0
         matrix[row, column] = sign / scale[column]
-        matrix[row, 2] = sizes[axis] - 1 if axis in applied.flip else 0.0
+        matrix[row, 2] = sizes[axis] - 1 if axis in flip else 0.0
     return matrix
