@@ -334,3 +334,12 @@ def test_one_frame_moves_as_a_whole():
     assert unknown == ()
     assert np.abs(moved - moved[:, :1]).max() < 0.02
     assert moved.std(axis=0)[:, 1:] == pytest.approx(np.ones((9, 2)), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"tilts": ()}, "has no tilt"), ({"weights": (1.0, 2.0)}, "2 weights for 131 tilts")],
+)
+def test_a_damaged_record_is_named(fields, words):
+    with pytest.raises(ClxemError, match=words):
+        History([replace(exposure(id="odd"), **fields)])

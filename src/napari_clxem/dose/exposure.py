@@ -194,6 +194,8 @@ class Exposure:
     @property
     def relative_doses(self) -> Floats:
         """Dose at each tilt, `images` included, in units of one image's dose; (n,)."""
+        if not self.tilts:
+            raise ClxemError(f"Exposure {self.id!r} has no tilt; give 0 for an untilted image.")
         if not self.weights:
             return np.full(len(self.tilts), float(self.images))
         if len(self.weights) != len(self.tilts):
