@@ -35,6 +35,7 @@ SAVE = Verb("Save", "Write the session to its file")
 UNDO = Verb("Undo", "Take back the last step", "Control-Z")
 REDO = Verb("Redo", "Make the step again that was taken back", "Control-Shift-Z")
 PICK = Verb("Pick", "Click in both canvases in turn; drag a landmark to move it")
+TURN = Verb("Other side", "Show the other side of the link in the main canvas")
 JUMP = Verb("Go to", "Bring the landmark to the middle of both canvases (or double-click its row)")
 EXCLUDE = Verb("Exclude", "Leave the landmark out of the fit, or take it in again")
 DELETE = Verb("Delete", "Remove the landmark")
@@ -60,6 +61,7 @@ TABLE = (
     UNDO,
     REDO,
     PICK,
+    TURN,
     JUMP,
     EXCLUDE,
     DELETE,

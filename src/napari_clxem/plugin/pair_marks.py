@@ -28,6 +28,8 @@ REJECTED = "#ff5277"
 CURSOR = "#ffffff"
 # More outlines than this are neither read nor drawn quickly.
 MOST_OUTLINES = 100
+# More reasons than this are not written beside their places.
+MOST_REASONS = 40
 # Width of an outline, as a share of its length.
 LINE = 0.01
 # Sides that make an outline look round.
@@ -115,7 +117,7 @@ def rejected_points(positions: Floats, reasons: Sequence[str], ndim: int, name: 
         "canvas_size_limits": (8, 400),
         "features": {"reason": list(reasons)},
         "text": {
-            "string": "{reason}",
+            "string": "{reason}" if len(reasons) <= MOST_REASONS else "",
             "color": REJECTED,
             "size": 8,
             "anchor": "upper_left",
@@ -136,6 +138,47 @@ def cursor_points(position: Floats, ndim: int) -> LayerData:
         "canvas_size_limits": (14, 14),
     }
     return np.asarray(position, dtype=float).reshape(1, ndim), arguments, "points"
+
+
+def suggestion_points(position: Floats, ndim: int) -> LayerData:
+    """Describe where the next landmark would help most."""
+    arguments = {
+        **_common(ndim, "Where the next landmark helps most"),
+        "size": 1.4,
+        "symbol": "star",
+        "face_color": "transparent",
+        "border_color": CHOSEN,
+        "border_width": 0.08,
+        "canvas_size_limits": (18, 200),
+    }
+    return np.asarray(position, dtype=float).reshape(1, ndim), arguments, "points"
+
+
+def error_field(errors: Floats, affine: Floats) -> LayerData:
+    """Describe the predicted error over a plane as an image.
+
+    Parameters
+    ----------
+    errors : ndarray, (rows, columns)
+        nm.
+    affine : ndarray, (3, 3)
+        Pixel to display µm.
+    """
+    finite = errors[np.isfinite(errors)]
+    most = float(np.percentile(finite, 95)) if len(finite) else 1.0
+    arguments = {
+        "ndim": 2,
+        "name": "Predicted error, nm (rms in the plane)",
+        "affine": affine,
+        "units": (UNIT, UNIT),
+        "axis_labels": SPATIAL[-2:],
+        "colormap": "viridis",
+        "contrast_limits": (0.0, max(most, 1e-6)),
+        "opacity": 0.45,
+        "blending": "translucent_no_depth",
+        "metadata": {"clxem": {"marks": True}},
+    }
+    return errors, arguments, "image"
 
 
 def outlines(

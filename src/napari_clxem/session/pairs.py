@@ -8,18 +8,17 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_clxem.errors import ClxemError, NoPathError
-from napari_clxem.frames import Calibration, Fit, UncertainAffine
+from napari_clxem.frames import Calibration, Fit, UncertainAffine, landmarks_needed
 from napari_clxem.frames.affine import Floats
 from napari_clxem.frames.models import choose
 from napari_clxem.frames.uncertainty import region_threshold
 from napari_clxem.session.beads import BETWEEN_INSTRUMENTS
 from napari_clxem.session.description import OBLIQUE, OBLIQUE_VIEW
 from napari_clxem.session.edits import Side
+from napari_clxem.session.examination import Examination, known
 from napari_clxem.session.geometry import complete, graph, solve
 from napari_clxem.session.model import Dataset, Landmark, Link, Origin, Session, Target, Vector
 
-# A landmark this unlikely to lie where the others say it should is flagged: 1 in 1000.
-UNLIKELY = 1e-3
 # Residuals so many times what the picks' errors explain make the predicted error too small.
 UNEXPLAINED = 1.5
 
@@ -76,12 +75,6 @@ def found(link: Link) -> Fit | None:
     return fitted if isinstance(fitted, Fit) else None
 
 
-def known_left_out(fitted: Fit) -> Floats | None:
-    """Give leave-one-out errors that were computed before; None where they were not."""
-    # A fit keeps what was asked of it once, and takes its time only then.
-    return vars(fitted).get("leave_one_out")
-
-
 def problem(link: Link) -> str:
     """Say why a link has no fit; empty where it has one."""
     try:
@@ -91,27 +84,31 @@ def problem(link: Link) -> str:
     return ""
 
 
-def needed(link: Link) -> int:
+def needed(link: Link, session: Session) -> int:
     """Count the complete landmarks that a link's model still lacks."""
+    axes = {frame.name: frame.ndim for frame in session.frames}
     picked = complete(link.landmarks)
-    sides = [(one.moving, one.fixed) for one in link.landmarks]
-    d_in = next((len(a) for a, _ in sides if a), 2)
-    d_out = next((len(b) for _, b in sides if b), 2)
+    moving, fixed = (
+        np.array([getattr(one, side) for one in picked], dtype=float).reshape(
+            len(picked), axes.get(getattr(link, side), 3)
+        )
+        for side in ("moving", "fixed")
+    )
     try:
-        least = choose(link.model, d_in, d_out, link.prior).least
+        return landmarks_needed(link.model, moving, fixed, link.prior)
     except ClxemError:
-        least = 4
-    return max(0, least - len(picked))
+        return 0  # said as the problem of the link
 
 
 def pair_rows(link: Link) -> tuple[PairRow, ...]:
-    """Give one row per landmark; leave-one-out errors where they are known already."""
+    """Give one row per landmark; leave-one-out errors and outliers where they are known."""
     fitted = found(link)
-    left_out = known_left_out(fitted) if fitted is not None else None
+    examined = known(fitted) if fitted is not None else Examination()
+    left_out = examined.left_out
     picked = [one.id for one in complete(link.landmarks)]
     weights = _weights(fitted) if fitted else np.empty(0)
     distances = np.empty(0) if fitted is None else np.linalg.norm(fitted.residuals, axis=1)
-    suspects = _suspects(fitted) if fitted else {}
+    suspects = {one.index: one.reason for one in examined.outliers or ()}
     rows = []
     for number, one in enumerate(link.landmarks, start=1):
         at = picked.index(one.id) if one.id in picked and fitted is not None else None
@@ -285,7 +282,7 @@ def _residual_covariance(fitted: Fit) -> Floats | None:
     """Covariance of the residuals by the picks' errors alone, (n, d, d) µm²."""
     if fitted.fixed_covariance is None or fitted.moving_covariance is None:
         return None
-    linear = fitted.affine[: fitted.fixed.shape[1], : fitted.moving.shape[1]]
+    linear = fitted.matrix[: fitted.fixed.shape[1], : fitted.moving.shape[1]]
     return np.asarray(fitted.fixed_covariance + linear @ fitted.moving_covariance @ linear.T)
 
 
@@ -305,27 +302,15 @@ def _weights(fitted: Fit) -> Floats:
     return np.asarray(information / information[fitted.inliers].mean())
 
 
-def _suspects(fitted: Fit) -> dict[int, float]:
-    """Find landmarks too far off for their errors, with how many times."""
-    from scipy.special import chdtrc
-
-    squares = _squares(fitted)
-    if squares is None:
-        return {}
-    ndim = fitted.residuals.shape[1]
-    unlikely = chdtrc(ndim, squares) * len(squares) < UNLIKELY
-    return {int(i): float(np.sqrt(squares[i] / ndim)) for i in np.flatnonzero(unlikely)}
-
-
 def _flag(
-    mark: Landmark, carries: bool, times: float | None, fitted: Fit | None
+    mark: Landmark, carries: bool, suspicion: str | None, fitted: Fit | None
 ) -> tuple[Flag, str]:
     if mark.moving is None or mark.fixed is None:
         return "half", "Picked on one side only; pick it in the other canvas."
     if not mark.use:
         return "excluded", "Excluded by hand; it takes no part in the fit."
     if fitted is not None and not carries:
-        return "outlier", "The robust fit leaves it out: it disagrees with the others."
-    if times is not None:
-        return "suspect", f"It lies {times:.1f} times further off than its errors explain."
+        return "outlier", suspicion or "The robust fit leaves it out: the others contradict it."
+    if suspicion:
+        return "suspect", suspicion
     return "", ""

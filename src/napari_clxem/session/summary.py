@@ -8,10 +8,9 @@ import numpy as np
 
 from napari_clxem.errors import ClxemError, NoPathError
 from napari_clxem.frames import Fit
+from napari_clxem.session.examination import known
 from napari_clxem.session.geometry import complete, graph, place, solve
 from napari_clxem.session.model import Link, Session, Target
-from napari_clxem.session.pairs import found as fitted
-from napari_clxem.session.pairs import known_left_out
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,6 @@ def link_rows(
     return tuple(_link_row(session, link, target, patient) for link in session.links)
 
 
-def unknown_left_out(session: Session) -> tuple[Fit, ...]:
-    """Give the fits of a session whose leave-one-out errors are not known yet."""
-    fits = [fitted(link) for link in session.links]
-    return tuple(one for one in fits if one is not None and known_left_out(one) is None)
-
-
 def _link_row(session: Session, link: Link, target: Target | None, patient: bool) -> LinkRow:
     name = f"{link.moving} → {link.fixed}"
     try:
@@ -105,7 +98,7 @@ def _link_row(session: Session, link: Link, target: Target | None, patient: bool
     is_fit = isinstance(found, Fit)
     missed = None
     if isinstance(found, Fit):
-        missed = found.leave_one_out if patient else known_left_out(found)
+        missed = found.leave_one_out if patient else known(found).left_out
     missed = np.empty(0) if missed is None else missed[np.isfinite(missed)]
     return LinkRow(
         id=link.id,

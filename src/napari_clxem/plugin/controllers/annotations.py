@@ -22,6 +22,18 @@ from napari_clxem.plugin.marks import Mark, error_ellipses, landmark_points, tar
 from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session.model import Session
 
+# What of a layer of marks may change.
+PATCHED = (
+    "name",
+    "features",
+    "size",
+    "symbol",
+    "edge_width",
+    "border_color",
+    "affine",
+    "contrast_limits",
+)
+
 Describe = Callable[[Sequence[Mark], int], LayerData]
 
 
@@ -98,7 +110,7 @@ def patch(layer: Any, description: LayerData) -> None:
         # In place: what napari does beyond drawing (thumbnails above all) takes ten times longer.
         layer.data[...] = data
         layer.refresh(thumbnail=False, highlight=False)
-    for name in ("name", "features", "size", "symbol", "edge_width", "border_color"):
+    for name in PATCHED:
         if name in arguments and not _same(getattr(layer, name), arguments[name]):
             setattr(layer, name, arguments[name])
 

@@ -14,28 +14,22 @@ from napari_clxem.errors import ClxemError
 from napari_clxem.fiducials import Beads
 from napari_clxem.frames import Fit
 from napari_clxem.frames.affine import Floats
-from napari_clxem.frames.uncertainty import region_threshold
-from napari_clxem.plugin import pair_marks
-from napari_clxem.plugin.controllers.overlays import Overlays
+from napari_clxem.plugin.controllers.guidance import Advice, advice
 from napari_clxem.plugin.controllers.pairing import CANVASES, Canvas, Pairing, mapped, pairing
+from napari_clxem.plugin.controllers.panels import Panel, PanelMarks
 from napari_clxem.plugin.controllers.positions import View, axes_of, target_marks
+from napari_clxem.plugin.controllers.rows import find_target
 from napari_clxem.plugin.controllers.scene import go_to
 from napari_clxem.plugin.controllers.second import SecondView
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.layers import Plane
-from napari_clxem.plugin.marks import error_ellipses, target_points
 from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session import edits
+from napari_clxem.session.beads import BEAD_DIAMETER
 from napari_clxem.session.edits import Side
 from napari_clxem.session.geometry import complete
 from napari_clxem.session.model import Dataset, Landmark, Link, Origin, Vector
 from napari_clxem.session.pairs import PairRow, found, frame_dataset, half, pair_rows, with_pick
-
-PAIRS, OUTLINES, CURSOR, CIRCLE, BEADS, REJECTED = (
-    "pairs", "outlines", "cursor", "circle", "beads", "rejected",
-)  # fmt: skip
-TARGETS, TARGET_ERRORS = "targets", "target errors"
-REGION = 0.95
 
 
 class Correlation:
@@ -54,6 +48,12 @@ class Correlation:
         Emitted when the dock has something else to show.
     picking : bool
         Whether a click picks.
+    single : bool
+        Whether the main canvas shows both sides in turn, without a second one.
+    rejected : bool
+        Whether candidates that are no beads are shown.
+    field : bool
+        Whether the predicted error is shown as a map.
     chosen : str
         Id of the landmark selected; empty for none.
     """
@@ -65,18 +65,20 @@ class Correlation:
         self._viewer = ref(viewer)
         self.workspace = workspace
         self.second = SecondView(workspace.layers.planes, workspace.turns)
-        self._overlays = {
-            "main": Overlays(viewer, workspace.turns),
-            "second": Overlays(self.second.model, workspace.turns),
-        }
+        viewers: dict[Canvas, Any] = {"main": viewer, "second": self.second.model}
+        self._marks = PanelMarks(viewers, workspace.turns)
         self._pair: Pairing | None = None
         self._beads: dict[str, Beads] = {}
         self.picking = False
+        self.single = False
         self.rejected = False
+        self.field = False
         self.chosen = ""
         workspace.refreshed.connect(self._on_refreshed)
         self.second.changed.connect(self._on_second)
         viewer.dims.events.ndisplay.connect(self.refresh)
+        viewer.events.theme.connect(self._on_theme)
+        self._on_theme()
 
     # -- what is worked on
 
@@ -114,12 +116,27 @@ class Correlation:
         self.workspace.show_site(site, self._pair.frame("main"), wait=wait, link=self._pair.link.id)
         self.look()
 
+    def turn(self) -> None:
+        """Show the other side of the link in the main canvas, around the same place."""
+        pair, viewer = self._pair, self._viewer()
+        if pair is None or viewer is None:
+            return
+        middle = np.array(viewer.scene.camera.center)[-self.panel("main").ndim :]
+        there = mapped(pair, "main", middle + self.panel("main").zero) if self.engaged else None
+        self._pair = replace(pair, main=pair.side("second"))
+        self.second.show(self.workspace.store, self._pair.frame("second"))
+        view = self.workspace.view
+        self.workspace.show_site(view.site, self._pair.frame("main"), wait=False, link=pair.link.id)
+        if there is None:
+            self.look()
+        else:
+            go_to(viewer, there.position - self.panel("main").zero)
+
     def stop(self) -> None:
         """End working on a link; the main canvas stays as it is."""
         self._pair = None
         self.picking = False
-        for overlays in self._overlays.values():
-            overlays.clear()
+        self._marks.clear(*CANVASES)
         self.second.show(self.workspace.store, "")
         self.changed.emit()
 
@@ -130,9 +147,9 @@ class Correlation:
         viewer = self._viewer()
         if viewer is not None:
             viewer.dims.events.ndisplay.disconnect(self.refresh)
+            viewer.events.theme.disconnect(self._on_theme)
         self.second.release()
-        for overlays in self._overlays.values():
-            overlays.release()
+        self._marks.release()
 
     def dataset(self, canvas: Canvas) -> Dataset | None:
         """Give the image that a canvas is picked in."""
@@ -154,23 +171,22 @@ class Correlation:
         held = (self.workspace.layers if canvas == "main" else self.second).layers
         return {key[1]: one for key, one in held.items() if dataset and key[0] == dataset.id}
 
-    # -- display and frame
-
-    def zero(self, canvas: Canvas) -> Floats:
-        """Give the frame's position of a canvas' zero, µm."""
-        ndim = self.ndim(canvas)
-        here = self.workspace.view.origin if canvas == "main" else (0.0, 0.0, 0.0)
-        return np.array(here[-ndim:])
-
-    def ndim(self, canvas: Canvas) -> int:
-        """Give the number of axes of a canvas' frame."""
+    def panel(self, canvas: Canvas) -> Panel:
+        """Give what a canvas shows now."""
         assert self._pair is not None
-        return axes_of(self.workspace.store.session, self._pair.frame(canvas))
-
-    def depth(self, canvas: Canvas) -> int:
-        """Give the number of axes of a canvas' marks: in 2D they are seen from every slice."""
-        viewer = self.model(canvas)
-        return 2 if viewer is None or viewer.dims.ndisplay == 2 else self.ndim(canvas)
+        frame, viewer = self._pair.frame(canvas), self.model(canvas)
+        ndim = axes_of(self.workspace.store.session, frame)
+        here = self.workspace.view.origin if canvas == "main" else (0.0, 0.0, 0.0)
+        flat = viewer is None or viewer.dims.ndisplay == 2
+        return Panel(
+            canvas=canvas,
+            side=self._pair.side(canvas),
+            frame=frame,
+            dataset=self.dataset(canvas),
+            ndim=ndim,
+            depth=2 if flat else ndim,
+            zero=np.array(here[-ndim:]),
+        )
 
     def waiting(self) -> Side | None:
         """Give the side that the next click is for; None for either."""
@@ -192,6 +208,8 @@ class Correlation:
         link = with_pick(self._pair.link, side, position, sigma, origin)
         self._commit(link, "Pick landmark")
         self.chosen = link.landmarks[-1].id
+        if self.single:
+            self.turn()
 
     def drag(self, canvas: Canvas, landmark: str, position: Floats) -> None:
         """Show what moving a landmark would do, without committing it."""
@@ -199,17 +217,14 @@ class Correlation:
         if trial is None or self._pair is None:
             return
         row = [one.id for one in self._shown(canvas, trial)].index(landmark)
-        self._overlays[canvas].move(PAIRS, row, position - self.zero(canvas))
+        self._marks.move_pair(self.panel(canvas), row, position)
         tried = _quick(trial, found(self._pair.link), landmark)
         session = edits.put(self.workspace.store.session, tried)
         if self.engaged and self._pair.main == "fixed":
             self.workspace.layers.preview(session, trial.moving)
         fitted = found(tried)
         if fitted is not None:
-            where: Canvas = self._pair.canvas("fixed")
-            places, spreads, threshold = self._regions(fitted, where)
-            data = pair_marks.outline_data(places, spreads, threshold)
-            self._overlays[where].redraw(OUTLINES, data)
+            self._marks.move_regions(self.panel(self._pair.canvas("fixed")), fitted)
 
     def drop(self, canvas: Canvas, landmark: str, position: Floats) -> None:
         """Commit where a landmark was dragged to, as one step."""
@@ -265,7 +280,7 @@ class Correlation:
             place = self._pair.position(marks[landmark], canvas) if landmark in marks else None
             viewer = self.model(canvas)
             if place is not None and viewer is not None:
-                go_to(viewer, np.array(place) - self.zero(canvas))
+                go_to(viewer, np.array(place) - self.panel(canvas).zero)
 
     def look(self) -> None:
         """Fit the main canvas to the image that is picked in."""
@@ -281,31 +296,9 @@ class Correlation:
             return
         other: Canvas = "second" if canvas == "main" else "main"
         there = None if position is None else mapped(self._pair, canvas, position)
-        overlays = self._overlays[other]
-        self._overlays[canvas].put(CURSOR, None)
-        self._overlays[canvas].put(CIRCLE, None)
-        if there is None or (other == "main" and not self.engaged):
-            overlays.put(CURSOR, None)
-            overlays.put(CIRCLE, None)
-            return
-        ndim = self.depth(other)
-        place = (there.position - self.zero(other))[-ndim:]
-        if overlays.layer(CURSOR) is None:
-            overlays.put(CURSOR, pair_marks.cursor_points(place, ndim))
-        else:
-            overlays.move(CURSOR, 0, place)
-        circle = np.eye(2)[np.newaxis] * there.radius**2
-        data = pair_marks.outline_data(place[np.newaxis], circle, 1.0)
-        if overlays.layer(CIRCLE) is None and len(data):
-            overlays.put(
-                CIRCLE,
-                pair_marks.outlines(
-                    place[np.newaxis], circle, 1.0, ndim, "Error at the cursor (95 %)",
-                    pair_marks.CURSOR,
-                ),
-            )  # fmt: skip
-        else:
-            overlays.redraw(CIRCLE, data)
+        for one, shown in ((canvas, None), (other, there)):
+            if one == "second" or self.engaged:
+                self._marks.show_cursor(self.panel(one), shown)
 
     def refresh(self) -> None:
         """Bring both canvases, and the dock, to the state of the document."""
@@ -315,18 +308,36 @@ class Correlation:
             return
         fitted = found(pair.link)
         rows = self.rows()
+        moving = self.dataset(pair.canvas("moving"))
+        where = self.advice()
         for canvas in CANVASES:
-            overlays = self._overlays[canvas]
             if canvas == "main" and not self.engaged:
-                overlays.clear()
+                self._marks.clear(canvas)
                 continue
-            depth, name = self.depth(canvas), pair.frame(canvas)
-            marks = self._marks(canvas, rows)
-            overlays.put(PAIRS, pair_marks.pair_points(marks, depth, f"Landmarks in {name}"))
-            self._draw_regions(canvas, fitted)
-            self._draw_beads(canvas)
-        self._draw_targets()
+            panel = self.panel(canvas)
+            beads = self._beads.get(panel.dataset.id) if panel.dataset else None
+            self._marks.show_pairs(panel, rows, self.chosen)
+            self._marks.show_regions(panel, fitted)
+            self._marks.show_field(panel, moving, fitted if self.field else None)
+            self._marks.show_beads(panel, beads, self.rejected)
+            starred = where.position if where and panel.side == "moving" else None
+            self._marks.show_suggestion(panel, starred)
+        # The main canvas has the targets anyway.
+        panel = self.panel("second")
+        view = View(site=self.workspace.view.site, frame=panel.frame)
+        self._marks.show_targets(panel, target_marks(self.workspace.store.session, view))
         self.changed.emit()
+
+    def advice(self) -> Advice | None:
+        """Give where the next landmark would help most; None while nothing is known of it."""
+        pair = self._pair
+        moving = self.dataset(pair.canvas("moving")) if pair else None
+        beads = self._beads.get(moving.id) if moving else None
+        if pair is None or beads is None:
+            return None
+        session, view = self.workspace.store.session, self.workspace.view
+        target = find_target(session, view, self.workspace.target)
+        return advice(session, pair.link, target, unpaired(beads.positions, pair.link))
 
     # -- inside
 
@@ -349,6 +360,12 @@ class Correlation:
         if not self.second.shows_all(session):
             self.second.show(self.workspace.store, self._pair.frame("second"))
         self.refresh()
+
+    def _on_theme(self) -> None:
+        """Look like the main canvas."""
+        viewer = self._viewer()
+        if viewer is not None:
+            self.second.model.theme = viewer.theme
 
     def _on_second(self) -> None:
         self.refresh()
@@ -390,79 +407,14 @@ class Correlation:
             if (one.moving if side == "moving" else one.fixed) is not None
         ]
 
-    def _marks(self, canvas: Canvas, rows: tuple[PairRow, ...]) -> list[pair_marks.PairMark]:
-        assert self._pair is not None
-        zero, side = self.zero(canvas), self._pair.side(canvas)
-        found_marks = []
-        for row in rows:
-            place = row.moving if side == "moving" else row.fixed
-            if place is not None:
-                found_marks.append(
-                    pair_marks.PairMark(
-                        row.id,
-                        row.number,
-                        (np.array(place) - zero)[-self.depth(canvas) :],
-                        row.flag,
-                        row.id == self.chosen,
-                    )
-                )
-        return found_marks
 
-    def _regions(self, fitted: Fit, canvas: Canvas) -> tuple[Floats, Floats, float]:
-        """Give where the fit puts the moving sides, with the error predicted there."""
-        places = (fitted.transform(fitted.moving) - self.zero(canvas))[:, -self.depth(canvas) :]
-        spreads = fitted.predict_error(fitted.moving)[:, -2:, -2:]
-        return places, spreads, region_threshold(2, fitted.region_dof, REGION)
-
-    def _draw_regions(self, canvas: Canvas, fitted: Fit | None) -> None:
-        assert self._pair is not None
-        overlays = self._overlays[canvas]
-        if fitted is None or self._pair.side(canvas) != "fixed":
-            overlays.put(OUTLINES, None)
-            return
-        overlays.put(
-            OUTLINES,
-            pair_marks.outlines(
-                *self._regions(fitted, canvas),
-                self.depth(canvas),
-                "Predicted error at landmarks (95 %)",
-                pair_marks.LOOKS[""][1],
-            ),
-        )
-
-    def _draw_targets(self) -> None:
-        """Show the targets of the site in the second canvas; the main one has them anyway."""
-        assert self._pair is not None
-        view = View(site=self.workspace.view.site, frame=self._pair.frame("second"))
-        marks = [
-            replace(one, position=one.position[-2:])
-            for one in target_marks(self.workspace.store.session, view)
-        ]
-        overlays = self._overlays["second"]
-        overlays.put(TARGETS, target_points(marks, 2) if marks else None)
-        overlays.put(TARGET_ERRORS, error_ellipses(marks, 2) if marks else None)
-
-    def _draw_beads(self, canvas: Canvas) -> None:
-        dataset, overlays = self.dataset(canvas), self._overlays[canvas]
-        beads = self._beads.get(dataset.id) if dataset else None
-        ndim, depth = self.ndim(canvas), self.depth(canvas)
-        if beads is None or dataset is None or beads.positions.shape[1] != ndim:
-            overlays.put(BEADS, None)
-            overlays.put(REJECTED, None)
-            return
-        zero = self.zero(canvas)
-        overlays.put(
-            BEADS,
-            pair_marks.bead_points(
-                (beads.positions - zero)[:, -depth:], depth, f"Beads in {dataset.name}"
-            ),
-        )
-        places = np.array([one.position for one in beads.rejected]).reshape(-1, ndim) - zero
-        reasons = [one.reason for one in beads.rejected]
-        described = pair_marks.rejected_points(
-            places[:, -depth:], reasons, depth, f"Not taken as beads in {dataset.name}"
-        )
-        overlays.put(REJECTED, described if self.rejected else None)
+def unpaired(beads: Floats, link: Link) -> Floats:
+    """Leave out the beads that are landmarks of a link already, by their moving side."""
+    picked = [one.moving for one in link.landmarks if one.moving is not None]
+    if not picked or not len(beads) or len(picked[0]) != beads.shape[1]:
+        return beads
+    apart = np.linalg.norm((beads[:, np.newaxis] - np.array(picked))[..., -2:], axis=2)
+    return np.asarray(beads[apart.min(axis=1) > BEAD_DIAMETER / 2])
 
 
 def _quick(link: Link, fitted: Fit | None, dragged: str) -> Link:

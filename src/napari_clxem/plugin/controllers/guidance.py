@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 from napari_clxem.errors import ClxemError
+from napari_clxem.fiducials import Beads
+from napari_clxem.frames import next_landmark
+from napari_clxem.frames.affine import Floats
 from napari_clxem.frames.models import choose
 from napari_clxem.plugin.controllers.pairing import Pairing
-from napari_clxem.session.geometry import complete
+from napari_clxem.session.examination import known
+from napari_clxem.session.geometry import complete, graph
 from napari_clxem.session.model import Dataset, Link, Session, Target
 from napari_clxem.session.pairs import (
     PairRow,
@@ -22,6 +27,8 @@ from napari_clxem.session.pairs import (
 )
 from napari_clxem.session.summary import nanometres
 
+# What a landmark more should leave of the error to be worth a word.
+WORTH = 0.9
 CANVAS = {"main": "the main canvas", "second": "the second canvas"}
 
 
@@ -64,7 +71,62 @@ def said(
         )
     link = pair.link
     large, small = _headline(session, link, target)
-    return Said(large, small, _next(pair, picking, engaged), _fre(link), warnings(link))
+    return Said(large, small, _next(session, pair, picking, engaged), _fre(link), warnings(link))
+
+
+def recommended(link: Link) -> str:
+    """Say which model the landmarks support, and why; empty while that is not known."""
+    fitted = found(link)
+    advice = known(fitted).recommendation if fitted is not None else None
+    if advice is None:
+        return ""
+    return ("Model as recommended: " if advice.agrees else "Recommended: ") + advice.reason
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Where the next landmark would help most: µm in the moving frame, and a sentence."""
+
+    position: Floats
+    sentence: str
+
+
+def advice(session: Session, link: Link, target: Target | None, beads: Floats) -> Advice | None:
+    """Find where the next landmark would help most at a target.
+
+    Parameters
+    ----------
+    session : Session
+        The document.
+    link : Link
+        Worked on.
+    target : Target or None
+        Where the error counts; None gives no advice.
+    beads : (n, d) array
+        Where one could be picked, moving µm: beads that are not landmarks yet.
+
+    Returns
+    -------
+    Advice or None
+        None where nothing is known, or nothing would help by a tenth.
+    """
+    fitted = found(link)
+    if fitted is None or target is None or not len(beads):
+        return None
+    try:
+        way = graph(session).transform(target.frame, link.moving, [target.position])
+        probe = way.transform([target.position])[:, -len(fitted.centre) :]
+        gain = next_landmark(fitted, beads, probe)
+    except ClxemError:
+        return None
+    before, after = gain.before, float(gain.after[gain.best])
+    if not after < WORTH * before:
+        return None
+    return Advice(
+        np.asarray(beads[gain.best]),
+        f"A landmark at the starred bead would make the error at {target.name} "
+        f"{1 - after / before:.0%} smaller.",
+    )
 
 
 def models(link: Link, session: Session) -> tuple[tuple[str, str], ...]:
@@ -78,6 +140,7 @@ def models(link: Link, session: Session) -> tuple[tuple[str, str], ...]:
         "similarity": "shift, turn and scale",
         "affine": "free shear and scales: needs many landmarks, well spread",
         "projection": "scaled view along any direction",
+        "tps": "thin-plate spline: bends; images are drawn by its affine part",
     }
     possible = []
     for name, reason in reasons.items():
@@ -128,7 +191,7 @@ def _headline(session: Session, link: Link, target: Target | None) -> tuple[str,
     )
 
 
-def _next(pair: Pairing, picking: bool, engaged: bool) -> str:
+def _next(session: Session, pair: Pairing, picking: bool, engaged: bool) -> str:
     link = pair.link
     if not engaged:
         return f"The main canvas shows another frame than {pair.frame('main')}; choose the link."
@@ -137,8 +200,9 @@ def _next(pair: Pairing, picking: bool, engaged: bool) -> str:
         number = link.landmarks.index(waiting) + 1
         canvas = pair.canvas("fixed" if waiting.fixed is None else "moving")
         return f"Click landmark {number} in {CANVAS[canvas]} ({pair.frame(canvas)})."
-    if needed(link):
-        more = f"{needed(link)} more needed for this model."
+    lacking = needed(link, session)
+    if lacking:
+        more = f"{lacking} more needed for this model."
         return f"{more} Click one in either canvas." if picking else f"{more} Press Pick."
     if found(link) is None:
         return problem(link)
@@ -152,6 +216,14 @@ def _fre(link: Link) -> str:
     count = len(complete(link.landmarks))
     carried = int(fitted.inliers.sum())
     return f"Fit residual (FRE, not an error): {nanometres(fitted.fre)}, {carried} of {count} pairs"
+
+
+def found_sentence(beads: Beads, name: str) -> str:
+    """Say how many beads were found in an image, and why how many others are none."""
+    counts = Counter(one.reason for one in beads.rejected)
+    others = ", ".join(f"{number} {reason}" for reason, number in counts.most_common())
+    rest = f"; not taken: {others}" if others else ""
+    return f"{len(beads)} beads in {name}{rest}."
 
 
 def outlier_sentence(rows: tuple[PairRow, ...]) -> str:

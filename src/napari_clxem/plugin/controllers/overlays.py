@@ -70,11 +70,16 @@ class Overlays:
         if held is not None:
             patch(held, description)
             return
-        layer = Layer.create(*description)
+        data, arguments, kind = description
+        if kind == "image":  # whose axes are those of its pixels
+            arguments = {name: value for name, value in arguments.items() if name != "ndim"}
+        layer = Layer.create(data, arguments, kind)
         layer.editable = False
+        if kind == "image":
+            layer.colorbar.visible = True
         self._layers[role] = layer
         selected = set(viewer.layers.selection)
-        viewer.layers.append(layer)
+        viewer.layers.insert(_height(viewer, kind), layer)
         viewer.layers.selection = selected
 
     def move(self, role: str, row: int, position: Floats) -> None:
@@ -94,3 +99,9 @@ class Overlays:
     def _on_removed(self, event: Any) -> None:
         for role in [role for role, layer in self._layers.items() if layer is event.value]:
             del self._layers[role]
+
+
+def _height(viewer: Any, kind: str) -> int:
+    """Find the place in the layer list: on top, but an image below all marks."""
+    marks = [n for n, one in enumerate(viewer.layers) if "marks" in one.metadata.get("clxem", {})]
+    return min(marks) if kind == "image" and marks else len(viewer.layers)

@@ -113,10 +113,10 @@ class Picker:
 
     def _frame_place(self, position: Any) -> Floats | None:
         """Give a place of the canvas in its frame, µm; None where the slice says no height."""
-        ndim = self._correlation.ndim(self._canvas)
-        if len(position) < ndim:
+        panel = self._correlation.panel(self._canvas)
+        if len(position) < panel.ndim:
             return None
-        return np.array(position[-ndim:], dtype=float) + self._correlation.zero(self._canvas)
+        return np.array(position[-panel.ndim :], dtype=float) + panel.zero
 
     def _at(self, place: Floats, reach: float) -> tuple[str, Floats] | None:
         """Find the landmark under the mouse, in the plane: marks are seen from every slice."""

@@ -11,7 +11,7 @@ from psygnal import Signal
 
 from napari_clxem.plugin.controllers import adoption
 from napari_clxem.plugin.controllers.annotations import Annotations
-from napari_clxem.plugin.controllers.left_out import LeftOut
+from napari_clxem.plugin.controllers.examining import Examining
 from napari_clxem.plugin.controllers.loading import Loader, open_planes
 from napari_clxem.plugin.controllers.positions import View, default_view, origin, target_marks
 from napari_clxem.plugin.controllers.scene import frame_site, go_to, preview_window, show_scale_bar
@@ -59,8 +59,8 @@ class Workspace:
         self._framed = True
         self.target: str | None = None
         self._loader = Loader(self._take, self._arrived)
-        self._left_out = LeftOut()
-        self._left_out.known.connect(self.informed.emit)
+        self._examining = Examining()
+        self._examining.known.connect(self.informed.emit)
         self._previews: dict[Source, tuple[str, int]] = {}
         self._store = Store()
         self._connect(self._store)
@@ -89,7 +89,7 @@ class Workspace:
     def release(self) -> None:
         """Let the viewer and the session go."""
         self._loader.stop()
-        self._left_out.stop()
+        self._examining.stop()
         self.turns.drop()
         viewer = self._viewer()
         if viewer is not None:
@@ -230,7 +230,7 @@ class Workspace:
 
     def _mark(self) -> None:
         self._annotations.update(self._store.session, self.view)
-        self._left_out.want(self._store.session)
+        self._examining.want(self._store.session, self.view.link)
         self.refreshed.emit()
 
     def _arrived(self) -> None:

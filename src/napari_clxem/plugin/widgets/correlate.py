@@ -19,27 +19,34 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin import keys
+from napari_clxem.plugin.colours import is_fluorescence
 from napari_clxem.plugin.controllers import redo, undo, workspace_for
 from napari_clxem.plugin.controllers.automatic import Automatic
 from napari_clxem.plugin.controllers.correlation import Correlation
 from napari_clxem.plugin.controllers.guidance import (
+    found_sentence,
     model_name,
     models,
     outlier_sentence,
+    recommended,
     said,
 )
+from napari_clxem.plugin.controllers.pairing import CANVASES
 from napari_clxem.plugin.controllers.picking import Picker
 from napari_clxem.plugin.controllers.rows import find_target, link_tip, table_of_links
 from napari_clxem.plugin.controllers.snapping import Snapper
+from napari_clxem.plugin.widgets.depth import DepthBox
 from napari_clxem.plugin.widgets.landmarks import LandmarkTable
 from napari_clxem.plugin.widgets.link_tree import Branch, LinkTree
 from napari_clxem.plugin.widgets.second import SecondCanvas
+from napari_clxem.session import edits
 from napari_clxem.session.landmarks import read_landmarks, write_landmarks
 from napari_clxem.session.pairs import default_prior, is_oblique
 from napari_clxem.session.summary import nanometres
@@ -75,7 +82,7 @@ class CorrelateWidget(QScrollArea):
         ]
         self.automatic = Automatic(self.correlation)
         self._canvas: SecondCanvas | None = SecondCanvas(self.correlation.second)
-        self._docked = False
+        self._dock: QWidget | None = None
         self._bind_keys()
         self.setWidgetResizable(True)
         self.setMinimumWidth(NARROW)
@@ -120,10 +127,17 @@ class CorrelateWidget(QScrollArea):
         self._links = LinkTree()
         self._links.chosen.connect(self.choose)
         self._large, self._small, self._next = QLabel(), QLabel(), QLabel()
-        self._fre, self._warning = QLabel(), QLabel()
+        self._fre, self._warning, self._advised = QLabel(), QLabel(), QLabel()
         self._large.setStyleSheet("font-size: 22px; font-weight: bold;")
         self._next.setStyleSheet("font-weight: bold;")
-        for label in (self._large, self._small, self._next, self._fre, self._warning):
+        for label in (
+            self._large,
+            self._small,
+            self._next,
+            self._fre,
+            self._warning,
+            self._advised,
+        ):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._table = LandmarkTable()
@@ -143,12 +157,22 @@ class CorrelateWidget(QScrollArea):
         self._write = _button(keys.WRITE_LANDMARKS, self._on_write)
         self._progress = QProgressBar()
         self._progress.setRange(0, 0)
+        self._turn = _button(keys.TURN, self.correlation.turn)
+        self._two = QCheckBox("Two canvases")
+        self._two.setChecked(True)
+        self._two.setToolTip("Without the second canvas, the main one shows both sides in turn")
+        self._two.toggled.connect(self._on_two)
         self._snap = QCheckBox("Snap")
         self._snap.setToolTip("Move a pick onto the bead beside it, with the bead's own error")
         self._snap.toggled.connect(self._on_snap)
         self._rejected = QCheckBox("Rejected")
         self._rejected.setToolTip("Show what was not taken as a bead, with the reason")
         self._rejected.toggled.connect(self._on_rejected)
+        self._field = QCheckBox("Error map")
+        self._field.setToolTip("Show the predicted error over the whole image, in nm")
+        self._field.toggled.connect(self._on_field)
+        self._depth = DepthBox()
+        self._depth.given.connect(self._on_depth)
         self._height = QComboBox()
         for name, text in HEIGHTS:
             self._height.addItem(text, name)
@@ -164,7 +188,7 @@ class CorrelateWidget(QScrollArea):
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
-            box.setMinimumContentsLength(10)
+            box.setMinimumContentsLength(8)
 
     def _arrange(self) -> None:
         inside = QWidget()
@@ -186,14 +210,18 @@ class CorrelateWidget(QScrollArea):
         grid.addWidget(self._height, 1, 0, 1, 2)
         grid.addWidget(self._snap, 1, 2, 1, 2)
         work.addLayout(grid)
+        work.addLayout(_row(self._two, self._turn))
         work.addWidget(self._table)
         work.addLayout(_row(self._jump, self._exclude, self._delete))
         work.addWidget(self._fre)
         work.addWidget(self._warning)
+        work.addWidget(self._advised)
         work.addLayout(_row(self._model, self._robust))
-        work.addLayout(_row(self._detect, self._match, self._rejected))
+        work.addLayout(_row(self._detect, self._match))
+        work.addLayout(_row(self._rejected, self._field))
         work.addLayout(_row(self._progress, self._cancel))
         work.addLayout(_row(self._read, self._write))
+        work.addWidget(self._depth)
         self.setWidget(inside)
 
     def _bind_keys(self) -> None:
@@ -218,10 +246,11 @@ class CorrelateWidget(QScrollArea):
     def _open_canvas(self) -> bool:
         """Put the second canvas between the main one and this dock, if it is not there yet."""
         viewer = self.viewer
-        if self._docked or self._canvas is None or viewer is None:
+        if self._dock is not None or self._canvas is None or viewer is None:
             return False
-        self._docked = True
         beside = viewer.window.add_dock_widget(self._canvas, name="Second canvas", area="right")
+        self._dock = beside
+        beside.setVisible(self._two.isChecked())
         ours: Any = self
         while ours is not None and not isinstance(ours, QDockWidget):
             ours = ours.parentWidget()
@@ -234,12 +263,30 @@ class CorrelateWidget(QScrollArea):
         self.correlation.picking = on
         self.correlation.refresh()
 
+    def _on_two(self, on: bool) -> None:
+        self.correlation.single = not on
+        if self._dock is not None:
+            self._dock.setVisible(on)
+        self._refresh_soon()
+
     def _on_snap(self, on: bool) -> None:
         self._snapper.on = on
 
     def _on_rejected(self, on: bool) -> None:
         self.correlation.rejected = on
         self.correlation.refresh()
+
+    def _on_field(self, on: bool) -> None:
+        self.correlation.field = on
+        self.correlation.refresh()
+
+    def _on_depth(self, dataset: str, factor: float) -> None:
+        try:
+            self._workspace.store.commit(
+                lambda session: edits.set_axial_scaling(session, dataset, factor), "Scale depths"
+            )
+        except ClxemError as error:
+            show_error(str(error))
 
     def _on_height(self) -> None:
         for picker in self._pickers:
@@ -322,6 +369,7 @@ class CorrelateWidget(QScrollArea):
             (self._next, words.next),
             (self._fre, words.fre),
             (self._warning, "\n".join(filter(None, (outlier_sentence(marks), *words.warnings)))),
+            (self._advised, self._advice()),
         ):
             label.setText(text)
             label.setVisible(bool(text))
@@ -329,6 +377,28 @@ class CorrelateWidget(QScrollArea):
         self._table.show_rows(marks, correlation.chosen)
         self._show_buttons()
         self._show_model()
+        self._show_depth()
+
+    def _advice(self) -> str:
+        """Say which model to take, and where the next landmark would help most."""
+        pair, where = self.correlation.pair, self.correlation.advice()
+        words = [recommended(pair.link) if pair else "", where.sentence if where else ""]
+        for canvas in CANVASES if self.correlation.rejected else ():
+            dataset = self.correlation.dataset(canvas)
+            beads = self.correlation.beads.get(dataset.id) if dataset else None
+            if dataset is not None and beads is not None:
+                words.append(found_sentence(beads, dataset.name))
+        return "\n".join(filter(None, words))
+
+    def _show_depth(self) -> None:
+        """Offer the depths of the light microscope's stack, where one is shown."""
+        stacks = [self.correlation.dataset(canvas) for canvas in CANVASES]
+        light = [
+            one
+            for one in stacks
+            if one and "z" in one.axes and is_fluorescence(one.modality, one.channels)
+        ]
+        self._depth.show_dataset(light[0] if light else None)
 
     def _show_buttons(self) -> None:
         correlation, store = self.correlation, self._workspace.store
@@ -344,6 +414,7 @@ class CorrelateWidget(QScrollArea):
             button.setEnabled(not busy)
         for part in (self._progress, self._cancel):
             part.setVisible(busy)
+        self._turn.setVisible(correlation.single)
 
     def _show_model(self) -> None:
         pair = self.correlation.pair
@@ -366,6 +437,9 @@ def _button(verb: keys.Verb, slot: Any, checkable: bool = False) -> QPushButton:
     button = QPushButton(verb.text)
     button.setToolTip(verb.tooltip)
     button.setCheckable(checkable)
+    # Buttons share a narrow dock by need, not by what the theme would like.
+    button.setMinimumWidth(button.fontMetrics().horizontalAdvance(verb.text) + 12)
+    button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     button.clicked.connect(slot if checkable else lambda: slot())
     return button
 

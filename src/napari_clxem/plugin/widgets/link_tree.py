@@ -76,7 +76,7 @@ class LinkTree(QWidget):
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
-            box.setMinimumContentsLength(10)
+            box.setMinimumContentsLength(8)
         self._go = QPushButton("Correlate")
         self._go.setToolTip("Show these two frames side by side and link them by landmarks")
         form = QFormLayout()
