@@ -263,7 +263,7 @@ def require_spread(model: Model, moving: Floats, fixed: Floats) -> int:
             f"{count} landmark{'s' if count != 1 else ''} cannot determine a {model.name} map in "
             f"{model.d_in}D; pick {needed} more."
         )
-    spans = span(moving), span(fixed)
+    spans = span(moving), span(fixed) if model.fixed_rank > 1 else int(not _coincide(fixed))
     for side, spanned, rank in zip(
         ("moving", "fixed"), spans, (model.rank, model.fixed_rank), strict=True
     ):
@@ -279,10 +279,15 @@ def require_spread(model: Model, moving: Floats, fixed: Floats) -> int:
 
 def span(points: Floats) -> int:
     """Count the axes that points spread along."""
-    spreads = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
-    if spreads[0] <= 1e-12 * np.abs(points).max():
+    if _coincide(points):
         return 0
+    spreads = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     return int((spreads > _FLAT * spreads[0]).sum())
+
+
+def _coincide(points: Floats) -> bool:
+    low, high = points.min(axis=0), points.max(axis=0)
+    return bool((high - low).max() <= 1e-12 * max(-low.min(), high.max()))
 
 
 def starts(model: Model, moving: Floats, fixed: Floats, weights: Floats) -> list[Floats]:
