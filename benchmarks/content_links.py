@@ -1,0 +1,184 @@
+"""How right links by content are, over seeded sample grids rendered without files.
+
+``python -P benchmarks/content_links.py --grids 10`` renders a site of each grid: a tomogram is
+looked for in the mosaic, and a fluorescence stack without a single bead in the tomogram. Wrong
+partners come from the next grid. Prints errors at the held targets, how honest the predicted
+ones are, and how many wrong partners were accepted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from napari_clxem.errors import NoMatch
+from napari_clxem.fiducials import align, relate
+from napari_clxem.frames import Affine, UncertainAffine
+from napari_clxem.samples.light import confocal_stack
+from napari_clxem.samples.poses import Pose, make_layout
+from napari_clxem.samples.scene import Beads, Scene, make_scene
+from napari_clxem.samples.sizes import find_size
+from napari_clxem.samples.xray_views import mosaic, tomogram
+
+SITES = "ABC"
+
+
+def bare(scene: Scene) -> Scene:
+    """Take away every bead within sight of a site's stack or field; the mosaic keeps the rest."""
+    beads = scene.beads
+    near = np.min(
+        [np.abs(beads.centres[:, 1:] - s.stack).max(axis=1) for s in scene.sites], axis=0
+    )  # fmt: skip
+    far = near > 14.0
+    kept = Beads(beads.centres[far], beads.radii[far], beads.fluorescent[far])
+    return replace(scene, beads=kept)
+
+
+def between(moving: Pose, fixed: Pose) -> np.ndarray:
+    """True map between two volumes as a user sees them."""
+    return fixed.used @ np.linalg.inv(moving.used)
+
+
+def declared(true: np.ndarray, middle: np.ndarray, rng: np.random.Generator, sd: float):
+    """What is known before: shifted at random, a little turned and scaled."""
+    turn = Affine.planar(rng.normal(0, 0.5), rng.normal(1, 0.005)).linear
+    ndim = len(true) - 1
+    wrong = np.eye(ndim)
+    wrong[-2:, -2:] = turn
+    linear = wrong @ true[:ndim, :ndim]
+    place = true[:ndim, :ndim] @ middle + true[:ndim, ndim] + rng.normal(0, sd, ndim)
+    matrix = Affine.from_parts(linear, place - linear @ middle).matrix
+    return UncertainAffine.declared(matrix, middle, sd, angle_sd=0.5, scale_sd=0.005)
+
+
+class Tally:
+    """Errors and refusals of one kind of link."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.errors: list[np.ndarray] = []
+        self.squares: list[float] = []
+        self.refused = self.accepted = self.foreign = 0
+        self.seconds: list[float] = []
+        self.why: list[str] = []
+
+    def true(self, found: UncertainAffine | None, true: np.ndarray, points: np.ndarray) -> None:
+        if found is None:
+            self.refused += 1
+            return
+        ndim = found.affine.shape[0] - 1
+        there = points @ true[:ndim, :-1].T + true[:ndim, -1]
+        miss = found.transform(points) - there
+        self.errors.append(np.linalg.norm(miss[:, -2:], axis=1).mean())
+        spread = found.predict_error(points)[:, -2:, -2:]
+        squares = np.einsum("ni,nij,nj->n", miss[:, -2:], np.linalg.inv(spread), miss[:, -2:])
+        self.squares.append(float(squares.mean()))
+
+    def report(self, limit: float) -> None:
+        errors = np.array(self.errors)
+        right = (errors < limit).sum()
+        total = len(errors) + self.refused
+        print(f"\n{self.name}: {total} with the right partner, {self.foreign} with a wrong one")
+        print(f"  right {right / max(total, 1):.1%} (error under {limit * 1e3:.0f} nm), refused "
+              f"{self.refused}, wrong place {(errors >= limit).sum()}")  # fmt: skip
+        if len(errors):
+            print(f"  error in the plane: median {np.median(errors) * 1e3:.0f} nm, rms "
+                  f"{np.sqrt((errors**2).mean()) * 1e3:.0f} nm; over the predicted one "
+                  f"{np.sqrt(np.median(self.squares) / 1.386):.2f} (1 is honest)")  # fmt: skip
+        print(f"  wrong partners accepted: {self.accepted} of {self.foreign}; "
+              f"{np.median(self.seconds):.2f} s each")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--grids", type=int, default=10)
+    parser.add_argument("--first", type=int, default=500, help="first seed")
+    parser.add_argument("--size", default="tiny", help="how finely the grids are rendered")
+    parser.add_argument("--verbose", action="store_true")
+    options = parser.parse_args()
+    size = find_size(options.size)
+    flat, cross = Tally("tomogram in mosaic"), Tally("fluorescence in tomogram, no bead")
+    before = None
+    for seed in range(options.first, options.first + options.grids):
+        scene = bare(make_scene(seed))
+        poses = make_layout(scene, size).poses
+        site = SITES[seed % len(SITES)]
+        stack_pose, volume_pose = poses[f"confocal-{site}"], poses[f"tomogram-{site}"]
+        map_pose = poses["sxt-mosaic"]
+        stack = confocal_stack(scene, stack_pose)[:3]
+        volume = tomogram(scene, volume_pose)
+        seen = mosaic(scene, map_pose).astype(float)
+        depth = -np.log(np.clip(seen / np.percentile(seen, 99.5), 1e-3, None))
+        targets = np.array([t.position for t in scene.targets if t.site == site])
+        here = targets @ stack_pose.used[:3, :3].T + stack_pose.used[:3, 3]
+        inside = targets @ volume_pose.used[:3, :3].T + volume_pose.used[:3, 3]
+        rng = np.random.default_rng([seed, 3])
+        for partner, wrong in ((volume, False), (before, True)):
+            if partner is None:
+                continue
+            link_flat(flat, partner, volume_pose, depth, map_pose, inside, rng, wrong)
+            link_cross(
+                cross, stack, stack_pose, partner, volume_pose, here, rng, wrong, options.verbose
+            )
+        before = volume
+    flat.report(2 * map_pose.spacing[0])
+    print(f"  a mosaic pixel is {map_pose.spacing[0] * 1e3:.0f} nm")
+    cross.report(0.6)
+
+
+def link_flat(tally, volume, pose, depth, map_pose, points, rng, wrong) -> None:
+    """Look for a tomogram's projection in the mosaic."""
+    step = pose.spacing
+    middle = (np.array(volume.shape[1:]) - 1) * step[1:] / 2
+    full = map_pose.matrix @ np.linalg.inv(pose.used)
+    # the plane through the middle of the volume
+    z = (volume.shape[0] - 1) * step[0] / 2
+    true = Affine.from_parts(full[1:3, 1:3], full[1:3, 3] + full[1:3, 0] * z).matrix
+    start = declared(true, middle, rng, 1.0)
+    begin = time.perf_counter()
+    try:
+        found = align(
+            volume.astype(float).sum(axis=0), step[1:], depth, map_pose.spacing, start
+        )  # fmt: skip
+    except NoMatch:
+        found = None
+    tally.seconds.append(time.perf_counter() - begin)
+    if wrong:
+        tally.foreign += 1
+        tally.accepted += found is not None
+    else:
+        tally.true(found, true, points[:, 1:])
+
+
+def link_cross(tally, stack, pose, volume, volume_pose, points, rng, wrong, verbose) -> None:
+    """Look for a stack in a tomogram."""
+    true = between(pose, volume_pose)
+    used = tuple(np.array(pose.spacing) * (pose.axial_scaling, 1, 1))
+    middle = np.linalg.inv(true)[:3] @ [
+        *((np.array(volume.shape) - 1) * volume_pose.spacing / 2),
+        1,
+    ]
+    start = declared(true, middle, rng, 0.6)
+    begin = time.perf_counter()
+    found, why = None, ""
+    try:
+        match = relate(stack, used, volume, volume_pose.spacing, start)
+        found, why = match.transform, f"{match.score:.3f} {match.rival:.3f} {match.sigma.round(3)}"
+    except NoMatch as error:
+        why = str(error)[:150]
+    tally.seconds.append(time.perf_counter() - begin)
+    if wrong:
+        tally.foreign += 1
+        tally.accepted += found is not None
+    else:
+        tally.true(found, true, points)
+    if verbose:
+        error = "" if wrong or found is None else f"{tally.errors[-1] * 1e3:.0f} nm"
+        print("wrong" if wrong else "right", why, error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,339 @@
+"""Links between images of unlike contrast: a fluorescence stack and an X-ray tomogram.
+
+Features of one size band are compared: how much of the tomogram's band-passed absorption the
+band-passed channels explain together, wherever the stack may lie. Which channel is bright where
+absorption is high or low need not be known, since each gets its own weight. Parts of the volume
+drawn anew at random tell how well the place is determined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_clxem.errors import NoMatch, PointsError
+from napari_clxem.frames import Affine, UncertainAffine
+from napari_clxem.frames.affine import Floats
+
+Flags = NDArray[np.bool_]
+
+AXIAL_FWHM = 1.2
+"""Axial resolution of a confocal stack, µm: absorption is blurred to it."""
+
+_SIDES = 4
+_DRAWS = 60
+_CLIP = 4.0
+_LEAST_OVERLAP = 0.5
+_APART = 1.2
+"""Places further from the best one than this, µm, are its rivals."""
+
+_LEAST_SHARE, _LEAST_LEAD, _MOST_SD = 0.04, 1.5, 0.3
+"""Share of the absorption explained, its lead over rivals, and sd in the plane, µm."""
+
+
+@dataclass(frozen=True, eq=False)
+class ContentMatch:
+    """Where one image lies in another by what both show.
+
+    Parameters
+    ----------
+    transform : UncertainAffine
+        Moving to fixed, µm, with its covariance.
+    score : float
+        Share of the fixed image's features that the moving one explains, 0 to 1.
+    rival : float
+        The same at the best place elsewhere.
+    sigma : (3,) array
+        Sd of the shift along each axis, µm.
+    """
+
+    transform: UncertainAffine
+    score: float
+    rival: float
+    sigma: Floats
+
+
+def relate(
+    moving: ArrayLike,
+    moving_spacing: tuple[float, float, float],
+    fixed: ArrayLike,
+    fixed_spacing: tuple[float, float, float],
+    start: UncertainAffine,
+    *,
+    band: tuple[float, float] = (0.4, 1.2),
+) -> ContentMatch:
+    """Find how a fluorescence stack lies in a tomogram, without any bead.
+
+    Parameters
+    ----------
+    moving : (z, y, x) or (c, z, y, x) array_like
+        Stack, of one or several channels; NaN pixels take no part.
+    moving_spacing, fixed_spacing : tuple of float
+        Pixel sizes (z, y, x), µm.
+    fixed : (z, y, x) array_like
+        Tomogram.
+    start : UncertainAffine
+        Map from moving to fixed µm as known so far; places within three standard deviations of
+        its predicted error are looked at, and its linear part is kept.
+    band : (float, float)
+        Sizes of the features that count, µm.
+
+    Returns
+    -------
+    ContentMatch
+
+    Raises
+    ------
+    NoMatch
+        Where no place stands out, or parts of the volume disagree about it.
+    PointsError
+        Where an image or the start is not usable.
+    """
+    channels = _channels(moving)
+    volume = np.asarray(fixed, dtype=np.float32)
+    if volume.ndim != 3 or min(volume.shape[1:]) < 16:
+        raise PointsError(
+            f"The fixed image has shape {volume.shape}; give a volume (z, y, x) of at least "
+            "16 x 16 pixels in the plane."
+        )
+    if start.affine.shape != (4, 4):
+        raise PointsError("The start maps no volume to a volume; give one of 3 axes.")
+    pitch = _pitch(moving_spacing, fixed_spacing, band)
+    there = Affine(start.affine)
+    middle = (np.array(volume.shape) - 1) * fixed_spacing / 2
+    source = there.inverted().transform(middle)[0]
+    spread = np.sqrt(np.diag(start.predict_error(source)[0]))
+    reach = np.ceil((3.0 * spread + 0.3) / pitch).astype(int)
+    shape = np.floor((np.array(volume.shape) - 1) * fixed_spacing / pitch).astype(int) + 1
+    template = _band_passed(_draw(volume, fixed_spacing, Affine.identity(3), -0 * pitch, shape,
+                                  pitch, blur=AXIAL_FWHM / 2.3548), pitch, band)  # fmt: skip
+    around = [
+        _band_passed(
+            _draw(c, moving_spacing, there.inverted(), -reach * pitch, shape + 2 * reach, pitch),
+            pitch,
+            band,
+        )
+        for c in channels
+    ]
+    parts = _Parts.of(template, around, reach)
+    share = parts.explained(np.ones(parts.count))
+    if not np.isfinite(share).any():
+        raise NoMatch("Stack and volume do not overlap where they were declared to; check both.")
+    best = np.unravel_index(int(np.nanargmax(share)), share.shape)
+    score, rival = float(share[best]), _rival(share, best, pitch)
+    drawn = parts.drawn(np.random.default_rng(0))
+    summits = np.array([_summit(s) for s in drawn])
+    place = _summit(share)
+    away = (summits - place) * pitch
+    covariance = away.T @ away / len(away) + np.diag((0.1 * pitch) ** 2)
+    sigma = np.sqrt(np.diag(covariance))
+    if score < _LEAST_SHARE or score < _LEAST_LEAD * rival or sigma[1:].max() > _MOST_SD:
+        raise NoMatch(
+            f"No place of the stack stands out: it explains {score:.0%} of the volume's features, "
+            f"{rival:.0%} elsewhere, and parts of the volume differ by {sigma[1:].max():.2f} µm; "
+            "link the frames by landmarks."
+        )
+    # The stack's features were found that far from where the start puts them.
+    shift = -(place - reach) * pitch
+    return ContentMatch(_moved(start, source, shift, covariance), score, rival, sigma)
+
+
+def _channels(moving: ArrayLike) -> list[Floats]:
+    stack = np.asarray(moving, dtype=np.float32)
+    stack = stack[None] if stack.ndim == 3 else stack
+    if stack.ndim != 4 or min(stack.shape[2:]) < 16:
+        raise PointsError(
+            f"The moving image has shape {np.shape(moving)}; give a stack (z, y, x), or channels "
+            "of it (c, z, y, x), of at least 16 x 16 pixels in the plane."
+        )
+    return list(stack)
+
+
+def _pitch(one: Any, other: Any, band: tuple[float, float]) -> Floats:
+    """Spacing of the common grid, µm: as fine as the finest feature needs, or the images are."""
+    plane = max(one[-1], other[-1], band[0] / 3.0)
+    return np.array([max(one[0], other[0], 2.0 * plane), plane, plane])
+
+
+def _draw(
+    image: Floats,
+    spacing: Any,
+    to_image: Affine,
+    origin: Floats,
+    shape: Any,
+    pitch: Floats,
+    blur: float = 0.0,
+) -> Floats:
+    """Sample a volume on the common grid; NaN beyond its edge."""
+    from scipy import ndimage
+
+    step = np.array(spacing, float)
+    matrix = to_image.linear * pitch / step[:, None]
+    offset = to_image.transform(origin)[0] / step
+    valid = np.isfinite(image)
+    filled = np.where(valid, image, np.nanmean(image))
+    smooth = 0.5 * np.sqrt(np.maximum((pitch / step) ** 2 - 1.0, 0.0))
+    smooth[0] = max(smooth[0], blur / step[0])
+    filled = ndimage.gaussian_filter(filled, smooth)
+    options: dict[str, Any] = {"output_shape": tuple(int(n) for n in shape), "offset": offset}
+    drawn = ndimage.affine_transform(filled, matrix, order=1, mode="nearest", **options)
+    inside = ndimage.affine_transform(
+        valid.astype(np.float32), matrix, order=1, mode="constant", cval=0.0, **options
+    )
+    result: Floats = np.where(inside > 0.99, drawn, np.nan)
+    return result
+
+
+def _band_passed(image: Floats, pitch: Floats, band: tuple[float, float]) -> Floats:
+    """Keep features of a band of sizes in each plane, in units of their own spread."""
+    from scipy.ndimage import gaussian_filter
+
+    valid = np.isfinite(image)
+    if not valid.any():
+        return image
+
+    def smooth(size: float) -> Floats:
+        sd = (0.0, size / 3.0 / pitch[1], size / 3.0 / pitch[2])
+        weight = gaussian_filter(valid.astype(np.float32), sd)
+        total = gaussian_filter(np.where(valid, image, 0.0).astype(np.float32), sd)
+        return np.asarray(total / np.maximum(weight, 1e-3))
+
+    passed = np.where(valid, smooth(band[0]) - smooth(2.0 * band[1]), np.nan)
+    # A few bright spots would be all that counts.
+    limit = _CLIP * 1.4826 * float(np.nanmedian(np.abs(passed))) + 1e-12
+    limit = max(limit, float(np.nanstd(passed)))
+    clipped = np.clip(passed, -limit, limit)
+    clipped = clipped - np.nanmean(clipped)
+    result: Floats = clipped / max(float(np.nanstd(clipped)), 1e-12)
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """Sums over parts of the template at every shift: what all answers are made from.
+
+    `cross` (p, c, *shifts), `power` (p, c, c, *shifts) and `own` (p, *shifts) are the products of
+    template with channels, channels with channels, and template with itself, over valid pixels;
+    `valid` (p, *shifts) is the share of the part's pixels that these are.
+    """
+
+    cross: Floats
+    power: Floats
+    own: Floats
+    valid: Floats
+
+    @classmethod
+    def of(cls, template: Floats, channels: list[Floats], reach: NDArray[np.intp]) -> _Parts:
+        from scipy import fft
+
+        seen = np.isfinite(template)
+        known = np.all([np.isfinite(c) for c in channels], axis=0)
+        filled = [np.where(known, c, 0.0) for c in channels]
+        edges = [np.linspace(0, n, _SIDES + 1).astype(int) for n in template.shape[1:]]
+        shifts = tuple(2 * reach + 1)
+        parts = []
+        for i in range(_SIDES):
+            for j in range(_SIDES):
+                box = (slice(None), slice(*edges[0][i : i + 2]), slice(*edges[1][j : j + 2]))
+                mask = seen[box]
+                if mask.mean() < _LEAST_OVERLAP:
+                    continue
+                part = np.where(mask, template[box], 0.0)
+                wide = tuple(
+                    slice(s.start or 0, (s.stop or n) + 2 * r)
+                    for s, n, r in zip(box, template.shape, reach, strict=True)
+                )
+                wide = (slice(0, known.shape[0]), *wide[1:])
+                size = [fft.next_fast_len(int(n), real=True) for n in known[wide].shape]
+
+                def slide(
+                    kernel: Floats,
+                    image: Floats,
+                    wide: Any = wide,
+                    size: Any = size,
+                ) -> Floats:
+                    # correlation at shifts 0 ... 2 reach
+                    product = fft.rfftn(image[wide], size) * np.conj(fft.rfftn(kernel, size))
+                    full = fft.irfftn(product, size)
+                    return np.asarray(full[tuple(slice(0, s) for s in shifts)], np.float32)
+
+                ones = mask.astype(np.float32)
+                pairs = [[slide(ones, a * b) for b in filled] for a in filled]
+                parts.append(
+                    (
+                        np.array([slide(part, c) for c in filled]),
+                        np.array(pairs),
+                        slide(part**2, known.astype(np.float32)),
+                        slide(ones, known.astype(np.float32)) / mask.sum(),
+                    )
+                )
+        if not parts:
+            return cls(*(np.zeros((0, 1, *shifts)) for _ in range(4)))
+        return cls(*(np.array([p[k] for p in parts]) for k in range(4)))
+
+    @property
+    def count(self) -> int:
+        """How many parts there are."""
+        return len(self.own)
+
+    def explained(self, weights: Floats) -> Floats:
+        """Share of the template's power that the channels explain together, per shift.
+
+        NaN where less than half of the template overlaps.
+        """
+        if not self.count:
+            return np.full(self.own.shape[-3:], np.nan)
+        cross = np.tensordot(weights, self.cross, 1)
+        power = np.tensordot(weights, self.power, 1)
+        own = np.tensordot(weights, self.own, 1)
+        valid = np.tensordot(weights, self.valid, 1) / weights.sum()
+        c = np.moveaxis(cross, 0, -1)
+        p = np.moveaxis(power, (0, 1), (-2, -1))
+        p = p + 1e-3 * np.einsum("...cc->...", p)[..., None, None] * np.eye(len(cross))
+        fitted = np.einsum("...c,...c->...", c, np.linalg.solve(p, c[..., None])[..., 0])
+        share = np.where(valid >= _LEAST_OVERLAP, fitted / np.maximum(own, 1e-9), np.nan)
+        return np.asarray(share)
+
+    def drawn(self, rng: np.random.Generator) -> list[Floats]:
+        """Give the same for parts drawn anew with replacement."""
+        draws = rng.multinomial(self.count, np.full(self.count, 1.0 / self.count), _DRAWS)
+        return [self.explained(some.astype(float)) for some in draws]
+
+
+def _rival(share: Floats, best: Any, pitch: Floats) -> float:
+    """Best share at places further away in the plane."""
+    grid = np.indices(share.shape)
+    away = np.hypot(*((grid[k] - best[k]) * pitch[k] for k in (1, 2)))
+    beyond = share[away > _APART]
+    return float(np.nanmax(beyond)) if np.isfinite(beyond).any() else 0.0
+
+
+def _summit(share: Floats) -> Floats:
+    """Top of the parabolas through the highest value and its neighbours along each axis."""
+    filled = np.where(np.isfinite(share), share, -1.0)
+    best = np.unravel_index(int(np.argmax(filled)), share.shape)
+    top = np.array(best, float)
+    for axis, middle in enumerate(best):
+        if 0 < middle < share.shape[axis] - 1:
+            line = np.moveaxis(filled, axis, 0)[(slice(None), *np.delete(best, axis))]
+            low, mid, high = line[middle - 1 : middle + 2]
+            bend = low - 2.0 * mid + high
+            if bend < 0 and min(low, high) > -1.0:
+                top[axis] += 0.5 * (low - high) / bend
+    return top
+
+
+def _moved(
+    start: UncertainAffine, source: Floats, shift: Floats, covariance: Floats
+) -> UncertainAffine:
+    """Shift a map; its error at `source` becomes that of the shift, its linear part's stays."""
+    matrix = Affine.from_parts(np.eye(3), shift).matrix @ start.affine
+    size = len(start.covariance)
+    every = start.covariance.reshape(3, 4, 3, 4).copy()
+    every[:, 3] = 0.0
+    every[:, :, :, 3] = 0.0
+    every[:, 3, :, 3] = covariance
+    return UncertainAffine(matrix, source, every.reshape(size, size))
