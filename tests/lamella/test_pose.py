@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from napari_clxem.errors import LamellaError
 from napari_clxem.frames import Affine
-from napari_clxem.lamella import Lamella, face_on_tilt, resample_slab, slab_pose, tem_placement
+from napari_clxem.lamella import (
+    Lamella,
+    face_on_tilt,
+    features_at,
+    resample_slab,
+    slab_pose,
+    tem_placement,
+)
 
 angles = st.floats(0.0, 60.0)
 azimuths = st.floats(-180.0, 180.0)
@@ -99,6 +106,15 @@ def test_volume_elsewhere_leaves_the_map_empty(volume):
     pose = slab_pose(Lamella((500.0, 4.0, 4.0), 0.0))
     found = resample_slab(volume, (0.1, 0.1, 0.1), np.eye(4), pose, (20, 20), (0.1, 0.1))
     assert np.isnan(found).all()
+
+
+def test_features_that_a_tilt_series_shows():
+    pose = slab_pose(Lamella((1.0, 5.0, 5.0), 0.0, thickness=0.3))
+    place = Affine.from_parts(np.eye(3), [0.0, 1.0, 0.0])
+    # in the slab, above it, cut by its face, beside the field, at the field's edge
+    features = [[1, 4, 5], [2, 4, 5], [1.3, 4.5, 5], [1, 9, 5], [1, 4, 6.2]]
+    found = features_at([[5.0, 5.0], [50.0, 5.0]], (2.0, 2.0), features, 0.25, place, pose)
+    assert found == ((0, 2, 4), ())
 
 
 def test_edge_on_is_refused(volume):

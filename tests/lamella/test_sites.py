@@ -96,6 +96,19 @@ def test_ranked_and_one_for_each_target(seed):
         assert np.abs(np.array(one.centre) - targets[one.target]).max() <= 6.5
 
 
+def test_grid_bars_narrow_the_tilts():
+    def free(points):
+        return [[-60.0, 20.0] if y > 5 else [-90.0, 90.0] for y, _ in points]
+
+    found = propose_sites([[9, 0], [-40, 0]], BEADS, pointing=0.1, free_tilts=free, step=2.0)
+    by_target = {one.target: one for one in found}
+    assert by_target[0].tilts == (-60.0, 20.0)
+    assert any("Grid bars" in note for note in by_target[0].notes)
+    assert by_target[1].tilts == (-60.0, 60.0)
+    with pytest.raises(LamellaError, match="no range"):
+        propose_sites([[0, 0]], BEADS, free_tilts=lambda p: [[5.0, -5.0]])
+
+
 def test_covariances_of_a_route_are_taken():
     def spread(points):
         return np.broadcast_to(np.diag([9.0, 0.04, 0.09]), (len(points), 3, 3))

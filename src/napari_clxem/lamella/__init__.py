@@ -40,6 +40,7 @@ from napari_clxem.lamella.outline import (
 from napari_clxem.lamella.pose import (
     SlabPose,
     face_on_tilt,
+    features_at,
     resample_slab,
     slab_pose,
     tem_placement,
@@ -100,6 +101,7 @@ __all__ = [
     "drift_by_beads",
     "drift_by_images",
     "face_on_tilt",
+    "features_at",
     "fib_projection",
     "film_angle",
     "film_tilt",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_clxem.errors import LamellaError
-from napari_clxem.frames import Affine
+from napari_clxem.frames import Affine, as_points
 from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella.slab import Lamella, inside_polygon
 
@@ -203,6 +203,50 @@ def resample_slab(
         )
         image[outside.reshape(shape)] = np.nan
     return image.astype(np.float32)
+
+
+def features_at(
+    positions: ArrayLike,
+    size: tuple[float, float],
+    features: ArrayLike,
+    radii: ArrayLike,
+    to_map: Affine | ArrayLike,
+    pose: SlabPose,
+) -> tuple[tuple[int, ...], ...]:
+    """Tell which features of a tomogram a tilt series at each position of the map shows.
+
+    Parameters
+    ----------
+    positions : (n, 2) array_like
+        Middles of the tilt series' fields in the map (y, x), µm.
+    size : tuple of float
+        Height and width of a field, µm.
+    features : (m, 3) array_like
+        Centres in the tomogram (z, y, x), µm.
+    radii : float or (m,) array_like
+        Of the features, µm.
+    to_map : Affine or (4, 4) array_like
+        From the tomogram's frame to the map's.
+    pose : SlabPose
+        The lamella in the map's frame.
+
+    Returns
+    -------
+    tuple of tuple of int
+        For each position the features that the slab cuts and that reach into its field, the
+        nearest first.
+    """
+    places = _affine(to_map).transform(as_points(features, 3, "The features"))
+    reach = np.broadcast_to(np.asarray(radii, float), (len(places),))
+    cut = np.abs((places - pose.centre) @ pose.normal) <= pose.thickness / 2 + reach
+    half = np.asarray(size, float) / 2
+    found = []
+    for position in as_points(positions, 2, "The positions"):
+        away = np.abs(places[:, 1:] - position)
+        inside = cut & (away <= half + reach[:, np.newaxis]).all(axis=1)
+        order = np.argsort(np.linalg.norm(away, axis=1), kind="stable")
+        found.append(tuple(int(index) for index in order if inside[index]))
+    return tuple(found)
 
 
 def _crop(volume: Any, index: list[Floats]) -> tuple[Floats, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -124,7 +124,20 @@ class _Ground:
     optics: Optics
     margin: float
     forbidden: tuple[Forbidden, ...]
-    polygons: list[Floats] = field(default_factory=list)
+    polygons: list[Floats]
+    free_tilts: Callable[[Floats], Any] | None = None
+
+    def tilts(self, centre: Floats) -> tuple[float, float]:
+        """Give the tilt range that grid bars leave of the optics' at a centre (2,), degrees."""
+        low, high = self.optics.tilts
+        if self.free_tilts is None:
+            return low, high
+        first, last = np.asarray(self.free_tilts(centre[np.newaxis]), float).reshape(2)
+        if not (np.isfinite([first, last]).all() and first <= last):
+            raise LamellaError(
+                f"The free tilts {first:g}° to {last:g}° are no range; give low, then high."
+            )
+        return float(np.clip(first, low, high)), float(np.clip(last, low, high))
 
     def clear(self, centres: Floats) -> np.ndarray:
         """Tell for which centres (n, 2) nothing forbidden is irradiated."""
@@ -161,6 +174,7 @@ def propose_sites(
     pointing: Callable[[Floats], Any] | float | None = None,
     forbidden: Sequence[Forbidden] = (),
     polygons: Sequence[ArrayLike] = (),
+    free_tilts: Callable[[Floats], Any] | None = None,
     margin: float = 0.5,
     step: float = 0.5,
     exclusive: bool = True,
@@ -189,6 +203,8 @@ def propose_sites(
         Each tells which points (n, 2) are spent or reserved.
     polygons : sequence of (k, 2) array_like
         Spent or reserved areas, µm.
+    free_tilts : callable, optional
+        Gives lowest and highest tilt (n, 2) that grid bars leave free at points (n, 2), degrees.
     margin : float
         Distance of beads and target from the field's edge, µm.
     step : float
@@ -214,7 +230,7 @@ def propose_sites(
     if not step > 0:
         raise LamellaError(f"A search step of {step} µm finds nothing; give one above 0.")
     areas = [checked_outline(p, "A reserved area") for p in polygons]
-    ground = _Ground(spots, view, margin, tuple(forbidden), areas)
+    ground = _Ground(spots, view, margin, tuple(forbidden), areas, free_tilts)
     spread = _pointing(pointing, points)
     left = list(range(len(points)))
     found: list[SiteProposal] = []
@@ -282,6 +298,14 @@ def _placed(
         notes.append("How well the microscope will hit it is not known; link its map first.")
     elif holds < 0.95:
         notes.append(f"The field holds the target with a probability of {holds:.0%} only.")
+    tilts = ground.tilts(centres[best])
+    wanted = view.tilts[1] - view.tilts[0]
+    range_share = (tilts[1] - tilts[0]) / wanted if wanted > 0 else 1.0
+    if range_share < 0.9:
+        notes.append(
+            f"Grid bars leave tilts from {tilts[0]:g}° to {tilts[1]:g}° only of "
+            f"{view.tilts[0]:g}° to {view.tilts[1]:g}°."
+        )
     y, x = centres[best].tolist()
     halo = view.halo() + centres[best]
     score = float(clear[best]) * (0.5 + 0.5 * min(int(beads[best]), _ENOUGH) / _ENOUGH)
@@ -295,8 +319,8 @@ def _placed(
         holds=holds,
         halo=tuple((a, b) for a, b in halo.tolist()),
         clear=bool(clear[best]),
-        tilts=view.tilts,
-        score=score * (0.5 if holds is None else holds),
+        tilts=tilts,
+        score=score * (0.5 if holds is None else holds) * range_share,
         notes=tuple(notes),
     )
 
