@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,12 +32,12 @@ class Streams:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: Any = None
+        self.file: Any = None
 
     def __enter__(self) -> Self:
         from olefile import OleFileIO
 
-        self._file = OleFileIO(str(self.path))
+        self.file = OleFileIO(str(self.path))
         return self
 
     def __exit__(
@@ -43,24 +46,24 @@ class Streams:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self.file.close()
 
     def has(self, name: str) -> bool:
         """Tell whether there is such a stream."""
-        return bool(self._file.exists(name))
+        return bool(self.file.exists(name))
 
     def size(self, name: str) -> int | None:
         """Bytes of a stream, no more than the file has; None where there is none."""
         if not self.has(name):
             return None
-        return min(int(self._file.get_size(name)), self.path.stat().st_size)
+        return min(int(self.file.get_size(name)), self.path.stat().st_size)
 
     def raw(self, name: str, most: int = LONGEST) -> bytes:
         """Give a stream; empty where there is none or it is too long to be what is meant."""
         size = self.size(name)
         if size is None or size > most:
             return b""
-        with self._file.openstream(name) as stream:
+        with self.file.openstream(name) as stream:
             found: bytes = stream.read()
         return found
 
@@ -113,6 +116,14 @@ class Streams:
         return found
 
 
+@lru_cache(maxsize=4)
+def _kept(path: Path, changed: int, size: int) -> tuple[Streams, threading.Lock]:  # noqa: ARG001
+    """Keep the last files open, until they change: their directories take long to read."""
+    streams = Streams(path).__enter__()
+    weakref.finalize(streams, streams.file.close)
+    return streams, threading.Lock()
+
+
 def _text(raw: bytes) -> str:
     return raw.partition(b"\0")[0].decode("latin-1").strip()
 
@@ -129,8 +140,11 @@ class Image:
     def __call__(self, index: tuple[int, ...]) -> Plane:
         """Read the plane of an index."""
         nbytes = self.shape[0] * self.shape[1] * self.dtype.itemsize
-        with reading(self.path), Streams(self.path) as streams:
-            raw = streams.raw(self.stream or image_stream(index[0] + 1), self.path.stat().st_size)
+        with reading(self.path):
+            status = self.path.stat()
+            streams, lock = _kept(self.path, status.st_mtime_ns, status.st_size)
+            with lock:
+                raw = streams.raw(self.stream or image_stream(index[0] + 1), status.st_size)
         return np.frombuffer(raw[:nbytes], self.dtype).reshape(self.shape)
 
 
