@@ -24,14 +24,16 @@ from napari_clxem.session import (
     Site,
     Store,
     Target,
+    dataset_from_file,
     edits,
     load,
     open_dataset,
     save,
 )
 from napari_clxem.session.merging import merge
+from napari_clxem.session.pictures import keep_pictures, stand_in
 from napari_clxem.session.thumbnails import thumbnail
-from napari_clxem.session.travel import another_copy, pack, stand_in, unpack
+from napari_clxem.session.travel import another_copy, pack, unpack
 
 
 @pytest.fixture
@@ -185,6 +187,40 @@ def test_work_done_away_comes_home_without_a_question(home, tmp_path):
 def _packed_away(there, path):
     session = load(there)
     return pack(session, path, lambda one: stand_in(there, session, one), home=there).path
+
+
+def test_an_image_taken_away_comes_home_as_a_small_picture(home, tmp_path):
+    there = unpack(packed(home, tmp_path / "trip.clxem.zip").path)
+    ours = load(home)
+    file = there.parent / "new.ome.tif"
+    data = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    sizes = {f"PhysicalSize{axis}": 0.5 for axis in "XY"}
+    units = {f"PhysicalSize{axis}Unit": "µm" for axis in "XY"}
+    tifffile.imwrite(file, data, ome=True, metadata={"axes": "YX", **sizes, **units})
+    dataset, _ = dataset_from_file(file, name="new", modality="sxt", frame="new")
+    away = Store(path=there, journal=False)
+    away.commit(lambda s: edits.put(s, Frame(name="new", ndim=2), dataset), "Open new")
+    away.save()
+
+    def opened(one):
+        return stand_in(there, away.session, one) or open_dataset(away, one)
+
+    back = pack(away.session, tmp_path / "back.clxem.zip", opened, home=there).path
+    found = another_copy(back, ours, home)
+    assert list(found.pictures) == [dataset.id]
+    merged = merge(ours, found.session, found.base).session()
+    for _ in range(2):  # a second time the same is put there again
+        keep_pictures(home, merged, found.pictures)
+    added = edits.get(merged, Dataset, dataset.id)
+    shown = stand_in(home, merged, added)
+    assert shown.data.shape == (6, 8)
+    assert shown.scale == (0.5, 0.5)
+    assert np.abs(np.asarray(shown.data) - data).max() < 1.0
+    # A picture that is there already keeps its place.
+    other = replace(added, id="other")
+    keep_pictures(home, merged, {"other": found.pictures[dataset.id]})
+    assert stand_in(home, merged, added) is not None
+    assert stand_in(home, merged, other) is not None
 
 
 def test_a_copy_of_unknown_descent_has_no_common_start(home, tmp_path):

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import io
 import json
-import re
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from napari_clxem.errors import ClxemError, SessionError
 from napari_clxem.io.image import OpenedImage
@@ -33,21 +29,27 @@ from napari_clxem.session.lineage import (
     remember,
 )
 from napari_clxem.session.model import Dataset, Session
-from napari_clxem.session.opening import frame_scale
-from napari_clxem.session.thumbnails import Thumbnail, thumbnail
+from napari_clxem.session.pictures import (
+    PICTURE,
+    Picture,
+    made_index,
+    parsed_index,
+    picture_entry,
+    picture_file,
+    picture_name,
+    pictures_of,
+)
+from napari_clxem.session.thumbnails import thumbnail
 
 Opener = Callable[[Dataset], OpenedImage]
 Progress = Callable[[float, str], None]
 
 SUFFIX = ".clxem.zip"
 DOCUMENT = "session.clxem.json"
-FORMAT = "napari-clxem travel package"
-VERSION = 1
 # Pixels of all pictures together, one byte each before they are compressed.
 BUDGET = 6_000_000
 # Maps of the grid are what one finds one's way by: they get most of it, volumes more than planes.
 _WEIGHTS = {"map": 6.0, "volume": 2.0, "plane": 1.0}
-_PICTURE = re.compile(rf"{FOLDER}/\d{{3,5}}\.tif")
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,21 @@ class Packed:
 
 @dataclass(frozen=True)
 class Copy:
-    """Another copy of a session, and the state that both copies started from, if it is known."""
+    """Another copy of a session.
+
+    Parameters
+    ----------
+    session : Session
+        The copy.
+    base : Session or None
+        The state that both copies started from, where it can be told for sure.
+    pictures : mapping
+        Small pictures of the images that only this copy has, by id of dataset.
+    """
 
     session: Session
     base: Session | None = None
+    pictures: Mapping[str, Picture] = field(default_factory=dict, repr=False)
 
 
 def pack(
@@ -126,20 +139,13 @@ def pack(
                 left_out.append(f"{dataset.name}: {error}")
                 continue
             small = thumbnail(image, _allowed(dataset, session, budget))
-            name = f"{FOLDER}/{number:03d}.tif"
-            package.writestr(name, _tiff(small), zipfile.ZIP_STORED)
-            pictures[dataset.id] = {"file": name, **_described(small, dataset)}
+            name = picture_name(number)
+            package.writestr(name, picture_file(small), zipfile.ZIP_STORED)
+            pictures[dataset.id] = picture_entry(small, dataset, name)
         base, states = known_states(home, session.id)
         if base is not None:
             package.writestr(BASE, base)
-        index = {
-            "format": FORMAT,
-            "version": VERSION,
-            "session": session.id,
-            "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "states": [*states, fingerprint(document)],
-            "images": pictures,
-        }
+        index = made_index(session.id, [*states, fingerprint(document)], pictures)
         package.writestr(INDEX, json.dumps(index, indent=1))
     data = holder.getvalue()
     replace_file(place, data)
@@ -213,84 +219,28 @@ def another_copy(path: str | Path, ours: Session, home: Path | None = None) -> C
     """
     place = Path(path).expanduser().absolute()
     base, states = known_states(home, ours.id)
+    files: Path | Mapping[str, bytes] = place.parent
+    index: Mapping[str, Any] = {"images": {}}
     if place.name.endswith(".json"):
         theirs = load(place)
         their_base, their_states = known_states(place, theirs.id)
         their_states = [*their_states, fingerprint(read(place))]
+        if (place.parent / INDEX).is_file():
+            index = parsed_index(read(place.parent / INDEX), place.parent / INDEX)
     else:
-        contents = _contents(place)
+        files = contents = _contents(place)
         theirs = parse(contents[DOCUMENT], place)
         their_base = contents.get(BASE)
-        their_states = _index(contents[INDEX], place)["states"]
+        index = parsed_index(contents[INDEX], place)
+        their_states = index["states"]
     start = common_start((base, states), (their_base, their_states))
-    return Copy(theirs, None if start is None else parse(start, place))
-
-
-def stand_in(session_file: Path | None, session: Session, dataset: Dataset) -> OpenedImage | None:
-    """Give the small picture of a dataset, as an image in the dataset's own frame.
-
-    Parameters
-    ----------
-    session_file : Path or None
-        The session file, beside which the travel folder lies.
-    session : Session
-        The document.
-    dataset : Dataset
-        One of its datasets.
-
-    Returns
-    -------
-    OpenedImage or None
-        None where there is no picture of it as it is: no travel folder, or the image was turned
-        or exchanged since. Values are those of the whole image, to 8 bits.
-
-    Raises
-    ------
-    SessionError
-        Where the travel folder is damaged.
-    """
-    found = _pictures(session_file, session).get(dataset.id)
-    if session_file is None or found is None or found["of"] != _marks(dataset):
-        return None
-    if dataset.scale is None:
-        return None
-    data = _values(session_file.parent / found["file"], found)
-    scale = tuple(s * n for s, n in zip(dataset.scale, found["steps"], strict=True))
-    axes = tuple(found["axes"])
-    return OpenedImage(
-        levels=(data,),
-        axes=axes,
-        scale=frame_scale(dataset, scale, axes),
-        channels=dataset.channels,
-        stage=dataset.stage,
-        orientation=dataset.orientation,
-        name=f"{dataset.name} (small picture)",
+    known = {one.id for one in ours.datasets}
+    new = [one.id for one in theirs.datasets if one.id not in known]
+    return Copy(
+        theirs,
+        None if start is None else parse(start, place),
+        pictures_of(index, files, new),
     )
-
-
-def pictured(session_file: Path | None, session: Session) -> frozenset[str]:
-    """Give the ids of the datasets that `stand_in` has a picture of.
-
-    Raises
-    ------
-    SessionError
-        Where the travel folder is damaged.
-    """
-    known = _pictures(session_file, session)
-    return frozenset(
-        one.id
-        for one in session.datasets
-        if one.id in known and one.scale is not None and known[one.id]["of"] == _marks(one)
-    )
-
-
-def _pictures(session_file: Path | None, session: Session) -> Mapping[str, Any]:
-    place = None if session_file is None else session_file.parent / INDEX
-    if place is None or not place.is_file():
-        return {}
-    index = _index(read(place), place)
-    images: Mapping[str, Any] = index["images"]
-    return images if index["session"] == session.id else {}
 
 
 def _allowed(dataset: Dataset, session: Session, budget: int) -> int:
@@ -302,44 +252,6 @@ def _kind(dataset: Dataset) -> str:
     if "z" in dataset.axes:
         return "volume"
     return "map" if dataset.site is None else "plane"
-
-
-def _tiff(small: Thumbnail) -> bytes:
-    import tifffile
-
-    holder = io.BytesIO()
-    tifffile.imwrite(holder, small.data, compression="zlib", photometric="minisblack")
-    return holder.getvalue()
-
-
-def _described(small: Thumbnail, dataset: Dataset) -> dict[str, Any]:
-    return {
-        "axes": list(small.axes),
-        "steps": list(small.steps),
-        "limits": [list(one) for one in small.limits],
-        "of": _marks(dataset),
-    }
-
-
-def _marks(dataset: Dataset) -> list[Any]:
-    """Give what a picture depends on besides the pixels: the image's size and how it is turned."""
-    turn = dataset.orientation
-    return [list(dataset.shape), list(turn.axes), list(turn.flip)]
-
-
-def _values(path: Path, found: Mapping[str, Any]) -> Any:
-    import tifffile
-
-    try:
-        data = tifffile.imread(path).astype(np.float32)
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
-        raise SessionError(f"{path} cannot be read ({error}); unpack the package again.") from error
-    if data.ndim != len(found["axes"]):
-        raise SessionError(f"{path} is not the picture it should be; unpack the package again.")
-    limits = np.array(found["limits"], dtype=np.float32)
-    shape = [len(limits) if axis == "c" else 1 for axis in found["axes"]]
-    low, high = (limits[:, side].reshape(shape) for side in (0, 1))
-    return low + data / 255 * (high - low)
 
 
 def _contents(path: Path) -> dict[str, bytes]:
@@ -358,7 +270,7 @@ def _contents(path: Path) -> dict[str, bytes]:
         raise SessionError(
             f"{path.name} is no travel package, or is damaged ({error}); copy it again."
         ) from error
-    _index(found[INDEX], path)
+    parsed_index(found[INDEX], path)
     return found
 
 
@@ -369,34 +281,4 @@ def _member(package: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _belongs(name: str) -> bool:
-    return name in (DOCUMENT, INDEX, BASE) or _PICTURE.fullmatch(name) is not None
-
-
-def _index(data: bytes, path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(data)
-        good = found["format"] == FORMAT and found["version"] == VERSION
-        images, states = found["images"], found["states"]
-        good = good and isinstance(found["session"], str)
-        good = good and all(isinstance(one, str) for one in states)
-        good = good and all(_is_picture(one) for one in images.values())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        good = False
-    if not good:
-        raise SessionError(
-            f"{path.name} holds a travel package of another version, or a damaged one; pack it "
-            "again where it comes from."
-        )
-    return dict(found)
-
-
-def _is_picture(plain: Mapping[str, Any]) -> bool:
-    axes, steps, limits = plain["axes"], plain["steps"], plain["limits"]
-    return (
-        _PICTURE.fullmatch(plain["file"]) is not None
-        and set(axes) <= {"c", "z", "y", "x"}
-        and len(steps) == sum(axis != "c" for axis in axes)
-        and all(isinstance(one, int) and one > 0 for one in steps)
-        and all(np.isfinite(pair).all() and len(pair) == 2 for pair in limits)
-        and isinstance(plain["of"], list)
-    )
+    return name in (DOCUMENT, INDEX, BASE) or PICTURE.fullmatch(name) is not None

@@ -21,17 +21,10 @@ from napari_clxem.session.chain import Chained, chain
 from napari_clxem.session.folders import propose
 from napari_clxem.session.merging import Merge, Side, merge
 from napari_clxem.session.model import Dataset
+from napari_clxem.session.pictures import Picture, keep_pictures, pictured, stand_in
 from napari_clxem.session.proposal import Proposal
 from napari_clxem.session.recovery import Recovery, unsaved
-from napari_clxem.session.travel import (
-    SUFFIX,
-    Packed,
-    another_copy,
-    pack,
-    pictured,
-    stand_in,
-    unpack,
-)
+from napari_clxem.session.travel import SUFFIX, Packed, another_copy, pack, unpack
 
 
 class GridVerbs:
@@ -69,6 +62,7 @@ class GridVerbs:
         self.task = LongTask()
         self._quiet = LongTask()
         self._compared: Session | None = None
+        self._pictures: Mapping[str, Picture] = {}
 
     @property
     def store(self) -> Store:
@@ -201,14 +195,15 @@ class GridVerbs:
         session, home = self.store.session, self.store.path
         place = Path(path)
 
-        def work(progress: Progress) -> Merge:
+        def work(progress: Progress) -> tuple[Merge, Mapping[str, Picture]]:
             progress(0.0, f"Comparing with {place.name}")
             other = another_copy(place, session, home)
-            return merge(session, other.session, other.base)
+            return merge(session, other.session, other.base), other.pictures
 
-        def done(found: Merge) -> None:
+        def done(found: tuple[Merge, Mapping[str, Picture]]) -> None:
             self._compared = session
-            self.compared.emit(found, place)
+            self._pictures = found[1]
+            self.compared.emit(found[0], place)
 
         self.task.start(f"Comparing with {place.name}", work, done)
 
@@ -229,6 +224,8 @@ class GridVerbs:
             return False
         try:
             merged = found.session(choices)
+            if self.store.path is not None:
+                keep_pictures(self.store.path, merged, self._pictures)
             for sentence in found.restored(choices):
                 show_info(sentence)
             self.store.commit(merged, f"Merge {name}")

@@ -19,7 +19,7 @@ from napari_clxem.plugin.layers import Plane, planes
 from napari_clxem.session import Store, missing_files
 from napari_clxem.session.model import Dataset
 from napari_clxem.session.opening import open_dataset
-from napari_clxem.session.travel import stand_in
+from napari_clxem.session.pictures import stand_in
 
 # An image of no more bytes than this is read at once: a lazy one costs more at every slice.
 SMALL = 128 * 2**20
