@@ -14,7 +14,7 @@ from napari_clxem.io.image import OpenedImage
 from napari_clxem.plugin.layers import LayerData, layer_data, planes
 from napari_clxem.plugin.world import is_preview
 
-SESSION = ".clxem.json"
+SESSIONS = (".clxem.json", ".clxem.zip")
 # Tells napari that a file was read and no layer comes of it.
 NO_LAYER: list[Any] = [(None,)]
 
@@ -33,7 +33,7 @@ def get_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
         from napari_clxem.io import can_open
 
         return read_image if can_open(path) else None
-    return read_session if str(path).endswith(SESSION) else read_image
+    return read_session if str(path).endswith(SESSIONS) else read_image
 
 
 def read_image(path: Paths) -> list[Any]:

@@ -195,6 +195,18 @@ def unpack(path: str | Path, folder: str | Path | None = None) -> Path:
     return session_file
 
 
+def session_file(path: str | Path) -> Path:
+    """Give the session file at `path`: a travel package is unpacked beside itself first.
+
+    Raises
+    ------
+    SessionError
+        Where it is a package that cannot be unpacked; see `unpack`.
+    """
+    place = Path(path)
+    return unpack(place) if place.name.endswith(SUFFIX) else place
+
+
 def another_copy(path: str | Path, ours: Session, home: Path | None = None) -> Copy:
     """Read another copy of a session: a travel package or a session file.
 

@@ -24,7 +24,7 @@ from napari_clxem.session.model import Dataset
 from napari_clxem.session.pictures import Picture, keep_pictures, pictured, stand_in
 from napari_clxem.session.proposal import Proposal
 from napari_clxem.session.recovery import Recovery, unsaved
-from napari_clxem.session.travel import SUFFIX, Packed, another_copy, pack, unpack
+from napari_clxem.session.travel import SUFFIX, Packed, another_copy, pack, session_file
 
 
 class GridVerbs:
@@ -90,12 +90,11 @@ class GridVerbs:
         Where a crash has left steps beyond the file they are recovered, and that is said.
         """
         path = Path(path)
-        package = path.name.endswith(".zip")
 
         def work(progress: Progress) -> Store:
             progress(0.0, f"Opening {path.name}")
             warm()
-            return Store.open(unpack(path) if package else path)
+            return Store.open(session_file(path))
 
         self.task.start(f"Opening {path.name}", work, self._use)
 

@@ -11,6 +11,7 @@ from napari.utils.notifications import show_error
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin.controllers.registry import workspace_for
 from napari_clxem.session import Store
+from napari_clxem.session.travel import session_file
 
 
 def open_session(viewer: Any, path: str | Path) -> Any:
@@ -21,7 +22,7 @@ def open_session(viewer: Any, path: str | Path) -> Any:
     viewer : napari.Viewer
         The viewer.
     path : str or Path
-        The session file.
+        The session file, or a travel package, which is unpacked beside it.
 
     Returns
     -------
@@ -55,7 +56,7 @@ def save_session(viewer: Any, path: str | Path | None = None) -> None:
 
 def _opened(path: str | Path) -> Store:
     warm()
-    return Store.open(path)
+    return Store.open(session_file(path))
 
 
 def _say(error: Exception) -> None:
