@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-BINS = 1024
+BINS = 4096
 _RIM = 1e-9
 
 
@@ -49,9 +49,9 @@ def add_footprints(
     tables : (t, 4) float array
         Per tilt, by growing cos²: cos², its running dose, cos, sin.
     steps : (s, 2) float array
-        The distinct cos² and the running dose each comes to.
-    lookup : (k, BINS + 1) int array
-        Number of steps of each shape up to each cos².
+        The distinct cos² of each shape, then infinity, and the dose of all below each.
+    lookup : (k, BINS + 2) int array
+        Number of steps of each shape up to each cos²; at last the most within one bin.
     """
     for i in range(len(doses)):
         shape = shapes[i]
@@ -115,9 +115,10 @@ def _rows(plane: Any, across: float, along: float, count: int) -> Any:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_flat(raster: Any, plane: Any, dose: float, beam: Any, stairs: Any, lookup: Any) -> None:
     radius = beam[0]
-    count = len(stairs)
+    count = len(stairs) - 1
     least, most = stairs[0, 0], stairs[count - 1, 0]
-    whole = stairs[count - 1, 1] * dose
+    whole = stairs[count, 1] * dose
+    crowded = lookup[BINS + 1] > 1
     disc = radius >= 0.0
     along = radius if disc else beam[1]
     across = radius if disc else beam[2]
@@ -158,11 +159,10 @@ def _add_flat(raster: Any, plane: Any, dose: float, beam: Any, stairs: Any, look
                     line[column] += whole
                     continue
                 k = lookup[int(free / x2 * BINS)]
-                while k < count and x2 * stairs[k, 0] <= free:
+                k += x2 * stairs[k, 0] <= free  # without a branch, as it is hard to foresee
+                while crowded and x2 * stairs[k, 0] <= free:
                     k += 1
-                while k > 0 and x2 * stairs[k - 1, 0] > free:
-                    k -= 1
-                line[column] += dose * stairs[k - 1, 1]
+                line[column] += dose * stairs[k, 1]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

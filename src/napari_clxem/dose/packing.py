@@ -16,7 +16,7 @@ from napari_clxem.frames.affine import Floats
 
 Ints = Any
 _FLAT = 1e-32  # cos² of an edge-on tilt
-BINS = 1024
+BINS = 4096
 _MANY = 500  # footprints from which threads pay
 _BAND = 50.0  # rows
 
@@ -77,7 +77,7 @@ def pack(exposures: Iterable[Exposure]) -> Shapes:
         np.cumsum([0, *map(len, tables)]),
         np.concatenate(steps) if steps else np.zeros((0, 2)),
         np.cumsum([0, *map(len, steps)]),
-        np.array([_lookup(step) for step in steps], dtype=np.int32).reshape(-1, BINS + 1),
+        np.array([_lookup(step) for step in steps], dtype=np.int32).reshape(-1, BINS + 2),
         np.array(reaches).reshape(-1, 2),
         np.array([_slope(one) for one in examples]),
     )
@@ -103,15 +103,20 @@ def _table(exposure: Exposure) -> Floats:
 
 
 def _steps(table: Floats) -> Floats:
-    """Give the distinct cos² with the running dose that each comes to; opposite tilts are one."""
+    """Give the distinct cos², then infinity, with the dose of all that are below each.
+
+    Opposite tilts are one step.
+    """
     squares = table[:, 0]
     last = np.append(np.diff(squares) > 1e-12 * squares[1:], True)
-    return table[last, :2]
+    below = np.concatenate([[0.0], table[last, 1]])
+    return np.column_stack([np.append(squares[last], np.inf), below])
 
 
 def _lookup(steps: Floats) -> Ints:
     edges = np.arange(BINS + 1) / BINS
-    return np.searchsorted(steps[:, 0], edges, side="right").astype(np.int32)
+    below = np.searchsorted(steps[:-1, 0], edges, side="right")
+    return np.append(below, np.diff(below).max()).astype(np.int32)
 
 
 def _slope(exposure: Exposure) -> float:
