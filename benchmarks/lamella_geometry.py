@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.spatial import ConvexHull, HalfspaceIntersection, QhullError
 
-from napari_clxem.lamella import Lamella, capture_probability, overlap
+from napari_clxem.lamella import Lamella, capture_probability, overlap, warm
 
 
 def share_of_sphere(offset: np.ndarray, radius: float, half: float) -> np.ndarray:
@@ -93,7 +93,7 @@ def by_scipy(lamella: Lamella, box: np.ndarray) -> float:
 def overlaps(pairs: int, side: int, rng: np.random.Generator) -> None:
     misses, differences, took, peer = [], [], [], []
     cells = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    overlap(Lamella((0, 0, 0), 10), ((-1, -1, -1), (1, 1, 1)))  # compiles
+    warm()
     for _ in range(pairs):
         lamella = Lamella(
             rng.normal(0, 1, 3),

@@ -266,14 +266,16 @@ def prisms(corners: Floats, rise: Floats) -> tuple[Floats, Floats, Floats]:
         return prisms(corners[..., ::-1, :], rise)
     rise = rise[..., np.newaxis, :]
     faces = np.zeros((*corners.shape[:-2], count + 2, max(count, 4), 3))
+    tops = corners + rise
     faces[..., 0, :count, :] = corners[..., ::-1, :]
-    faces[..., 1, :count, :] = corners + rise
+    faces[..., 1, :count, :] = tops
     faces[..., 2:, 0, :], faces[..., 2:, 1, :] = corners, ends
-    faces[..., 2:, 2, :], faces[..., 2:, 3, :] = ends + rise, corners + rise
+    faces[..., 2:, 2, :], faces[..., 2:, 3, :] = ends + rise, tops
     up = up[..., np.newaxis, :]
     normals = np.concatenate([-up, up, _cross(ends - corners, rise)], axis=-2)
-    normals /= np.sqrt((normals**2).sum(axis=-1, keepdims=True))
-    offsets = (normals * faces[..., 0, :]).sum(axis=-1, keepdims=True)
+    lengths = np.sqrt(np.einsum("...k,...k->...", normals, normals))
+    normals /= lengths[..., np.newaxis]
+    offsets = np.einsum("...k,...k->...", normals, faces[..., 0, :])[..., np.newaxis]
     counts = np.full(count + 2, 4)
     counts[:2] = count
     return faces, counts, np.concatenate([normals, offsets], axis=-1)
@@ -283,4 +285,6 @@ def _cross(one: Floats, other: Floats) -> Floats:
     """Cross product along the last axis; numpy's own takes ten times as long for few vectors."""
     a, b, c = one[..., 0], one[..., 1], one[..., 2]
     d, e, f = other[..., 0], other[..., 1], other[..., 2]
-    return np.stack([b * f - c * e, c * d - a * f, a * e - b * d], axis=-1)
+    found = np.empty(np.broadcast_shapes(one.shape, other.shape))
+    found[..., 0], found[..., 1], found[..., 2] = b * f - c * e, c * d - a * f, a * e - b * d
+    return found
