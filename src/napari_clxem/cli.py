@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     link_verb.add_argument("description", help="a grid.json, as in the sample grid")
     link_verb.add_argument("session", help="the .clxem.json file to write")
     open_verb = verbs.add_parser("open", help="open a session or a folder in napari")
-    open_verb.add_argument("path", help="a session (.clxem.json), travel package (.clxem.zip) or folder")
+    open_verb.add_argument("path", help="a .clxem.json session, .clxem.zip package, or a folder")
     info_verb = verbs.add_parser("info", help="print what files say of themselves")
     info_verb.add_argument("paths", nargs="+", metavar="file", help="an image file or folder")
     return parser
@@ -110,9 +110,9 @@ def open_path(path: Path) -> int:
     if not path.is_file():
         raise SessionError(f"There is no session at {path}; give the path of a .clxem.json file.")
     from napari_clxem.plugin.window import open_window, wait
-    from napari_clxem.session.travel import session_file
+    from napari_clxem.session.travel import session_path
 
-    open_window(session_file(path))
+    open_window(session_path(path))
     wait()
     return 0
 

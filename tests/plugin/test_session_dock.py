@@ -483,6 +483,25 @@ def test_packing_and_merging_what_comes_back(dock, on_disk, tmp_path, qtbot, mon
     assert on_disk.store.session.sites[0].status == "milled"
 
 
+def test_a_travel_package_is_opened_like_a_session(dock, grid, saved_grid, tmp_path, qtbot):
+    from napari_clxem.plugin.reader import get_reader, read_session
+    from napari_clxem.session.travel import pack
+
+    session = load(saved_grid)
+    away = tmp_path / "away"
+    away.mkdir()
+    trip = pack(session, away / "trip.clxem.zip", lambda one: grid.open(None, one)).path
+    for file in saved_grid.parent.glob("*.tif"):
+        file.unlink()
+    assert get_reader(str(trip)) is read_session
+    dock.verbs.open(trip)
+    workspace = workspace_for(dock.viewer)
+    there = away / "trip" / "trip.clxem.json"
+    qtbot.waitUntil(lambda: workspace.store.path == there, timeout=10000)
+    shown = ["map", "▫ small picture"]
+    qtbot.waitUntil(lambda: shown in [line[:2] for line in lines(dock)], timeout=10000)
+
+
 def test_a_session_changed_since_the_comparison_is_compared_again(
     dock, on_disk, tmp_path, qtbot, monkeypatch, said
 ):

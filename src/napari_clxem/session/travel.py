@@ -195,7 +195,7 @@ def unpack(path: str | Path, folder: str | Path | None = None) -> Path:
     return session_file
 
 
-def session_file(path: str | Path) -> Path:
+def session_path(path: str | Path) -> Path:
     """Give the session file at `path`: a travel package is unpacked beside itself first.
 
     Raises

@@ -24,7 +24,7 @@ from napari_clxem.session.model import Dataset
 from napari_clxem.session.pictures import Picture, keep_pictures, pictured, stand_in
 from napari_clxem.session.proposal import Proposal
 from napari_clxem.session.recovery import Recovery, unsaved
-from napari_clxem.session.travel import SUFFIX, Packed, another_copy, pack, session_file
+from napari_clxem.session.travel import SUFFIX, Packed, another_copy, pack, session_path
 
 
 class GridVerbs:
@@ -94,7 +94,7 @@ class GridVerbs:
         def work(progress: Progress) -> Store:
             progress(0.0, f"Opening {path.name}")
             warm()
-            return Store.open(session_file(path))
+            return Store.open(session_path(path))
 
         self.task.start(f"Opening {path.name}", work, self._use)
 

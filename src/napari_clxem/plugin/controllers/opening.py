@@ -11,7 +11,7 @@ from napari.utils.notifications import show_error
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin.controllers.registry import workspace_for
 from napari_clxem.session import Store
-from napari_clxem.session.travel import session_file
+from napari_clxem.session.travel import session_path
 
 
 def open_session(viewer: Any, path: str | Path) -> Any:
@@ -56,7 +56,7 @@ def save_session(viewer: Any, path: str | Path | None = None) -> None:
 
 def _opened(path: str | Path) -> Store:
     warm()
-    return Store.open(session_file(path))
+    return Store.open(session_path(path))
 
 
 def _say(error: Exception) -> None:
