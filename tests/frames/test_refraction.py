@@ -63,6 +63,14 @@ def test_it_is_quick_and_remembers():
     assert first < 0.25  # some 10 ms on a quiet machine
 
 
+def test_every_bead_may_have_its_depth():
+    depths = np.array([[1.0, 4.0], [2.0, 9.0]])
+    found = axial_scaling(depths, 0.8, 1.3)
+    assert found.shape == (2, 2)
+    assert found[1, 1] == axial_scaling(9.0, 0.8, 1.3)
+    assert isinstance(axial_scaling(9.0, 0.8, 1.3), float)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -6,8 +6,10 @@ lies ζ ≈ 1.3 to 1.6 µm below it. So ``z_true = z_s + (z − z_s) ζ``: away 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,13 +24,33 @@ _NEARLY = 0.85  # of the brightest grid point: what a peak between grid points m
 _WAVES = 2_000_000  # plane waves held in memory at once
 
 
+@overload
 def axial_scaling(
     depth: float,
     numerical_aperture: float,
     n2: float,
     tilt: float = 0.0,
     wavelength: float = 0.52,
-) -> float:
+) -> float: ...
+
+
+@overload
+def axial_scaling(
+    depth: Floats | Sequence[float],
+    numerical_aperture: float,
+    n2: float,
+    tilt: float = 0.0,
+    wavelength: float = 0.52,
+) -> Floats: ...
+
+
+def axial_scaling(
+    depth: float | Floats | Sequence[float],
+    numerical_aperture: float,
+    n2: float,
+    tilt: float = 0.0,
+    wavelength: float = 0.52,
+) -> float | Floats:
     """Give ζ, the actual over the stage depth of what an air objective focuses on.
 
     Each plane wave of the pupil is refracted at the surface; the stage depth is where the
@@ -38,7 +60,7 @@ def axial_scaling(
 
     Parameters
     ----------
-    depth : float
+    depth : float or array_like of them
         Actual depth below the surface along the optical axis, µm.
     numerical_aperture : float
         Of the objective, in air: above 0, below 1.
@@ -51,7 +73,7 @@ def axial_scaling(
 
     Returns
     -------
-    float
+    float, or array of the shape of `depth`
         ``actual depth / stage depth``, above 1 for n2 above 1.
 
     Raises
@@ -60,6 +82,10 @@ def axial_scaling(
         Where a number is out of range, or the surface is so tilted that part of the light
         cannot reach it.
     """
+    if isinstance(depth, Sequence | np.ndarray) and not isinstance(depth, str):
+        rest = (numerical_aperture, n2, tilt, wavelength)
+        each = [axial_scaling(value, *rest) for value in np.ravel(depth)]
+        return np.array(each).reshape(np.shape(depth))
     numbers = tuple(
         _number(value, name)
         for value, name in (
@@ -132,9 +158,9 @@ def _per_point(values: ArrayLike, count: int, name: str) -> Floats:
     return np.asarray(np.broadcast_to(array, count))
 
 
-def _number(value: float, name: str) -> float:
+def _number(value: object, name: str) -> float:
     try:
-        return float(value)
+        return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise ClxemError(f"{name} is {value!r}; give one number.") from error
 
