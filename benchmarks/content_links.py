@@ -15,8 +15,9 @@ from dataclasses import replace
 import numpy as np
 
 from napari_clxem.errors import NoMatch
-from napari_clxem.fiducials import align, relate
+from napari_clxem.fiducials import align, relate, relate_section
 from napari_clxem.frames import Affine, UncertainAffine
+from napari_clxem.samples.lamella_map import _outline, lamella_map
 from napari_clxem.samples.light import confocal_stack
 from napari_clxem.samples.poses import Pose, make_layout
 from napari_clxem.samples.scene import Beads, Scene, make_scene
@@ -65,7 +66,13 @@ class Tally:
         self.seconds: list[float] = []
         self.why: list[str] = []
 
-    def true(self, found: UncertainAffine | None, true: np.ndarray, points: np.ndarray) -> None:
+    def true(
+        self,
+        found: UncertainAffine | None,
+        true: np.ndarray,
+        points: np.ndarray,
+        more: float = 0.0,
+    ) -> None:
         if found is None:
             self.refused += 1
             return
@@ -73,7 +80,7 @@ class Tally:
         there = points @ true[:ndim, :-1].T + true[:ndim, -1]
         miss = found.transform(points) - there
         self.errors.append(np.linalg.norm(miss[:, -2:], axis=1).mean())
-        spread = found.predict_error(points)[:, -2:, -2:]
+        spread = found.predict_error(points)[:, -2:, -2:] + more**2 * np.eye(2)
         squares = np.einsum("ni,nij,nj->n", miss[:, -2:], np.linalg.inv(spread), miss[:, -2:])
         self.squares.append(float(squares.mean()))
 
@@ -101,10 +108,12 @@ def main() -> None:
     options = parser.parse_args()
     size = find_size(options.size)
     flat, cross = Tally("tomogram in mosaic"), Tally("fluorescence in tomogram, no bead")
+    cut = Tally("lamella map in tomogram")
     before = None
     for seed in range(options.first, options.first + options.grids):
         scene = bare(make_scene(seed))
-        poses = make_layout(scene, size).poses
+        layout = make_layout(scene, size)
+        poses = layout.poses
         site = SITES[seed % len(SITES)]
         stack_pose, volume_pose = poses[f"confocal-{site}"], poses[f"tomogram-{site}"]
         map_pose = poses["sxt-mosaic"]
@@ -120,6 +129,10 @@ def main() -> None:
             if partner is None:
                 continue
             link_flat(flat, partner, volume_pose, depth, map_pose, inside, rng, wrong)
+            if site in layout.lamellae:
+                link_section(
+                    cut, scene, layout, site, partner, targets, rng, wrong, options.verbose
+                )
             link_cross(
                 cross, stack, stack_pose, partner, volume_pose, here, rng, wrong, options.verbose
             )
@@ -127,6 +140,7 @@ def main() -> None:
     flat.report(2 * map_pose.spacing[0])
     print(f"  a mosaic pixel is {map_pose.spacing[0] * 1e3:.0f} nm")
     cross.report(0.6)
+    cut.report(0.3)
 
 
 def link_flat(tally, volume, pose, depth, map_pose, points, rng, wrong) -> None:
@@ -150,7 +164,8 @@ def link_flat(tally, volume, pose, depth, map_pose, points, rng, wrong) -> None:
         tally.foreign += 1
         tally.accepted += found is not None
     else:
-        tally.true(found, true, points[:, 1:])
+        # no image tells how its own tiles were misplaced: a quarter of a pixel
+        tally.true(found, true, points[:, 1:], 0.25 * map_pose.spacing[0])
 
 
 def link_cross(tally, stack, pose, volume, volume_pose, points, rng, wrong, verbose) -> None:
@@ -178,6 +193,39 @@ def link_cross(tally, stack, pose, volume, volume_pose, points, rng, wrong, verb
     if verbose:
         error = "" if wrong or found is None else f"{tally.errors[-1] * 1e3:.0f} nm"
         print("wrong" if wrong else "right", why, error)
+
+
+def link_section(tally, scene, layout, site, volume, points, rng, wrong, verbose) -> None:
+    """Look for a tomogram in the map of a lamella that was cut from its site."""
+    pose, volume_pose = layout.poses[f"tem-{site}"], layout.poses[f"tomogram-{site}"]
+    lamella = layout.lamellae[site]
+    image = lamella_map(scene, pose, lamella).astype(float)
+    along, across = _outline(pose, lamella)
+    inside = (np.abs(along) < lamella.length / 2 - 0.3) & (np.abs(across) < lamella.width / 2 - 0.3)
+    image[~inside] = np.nan
+    true = pose.matrix @ np.linalg.inv(volume_pose.used)
+    middle = volume_pose.place(lamella.centre[None])[0]
+    start = declared(true, middle, rng, 0.4)
+    begin = time.perf_counter()
+    found, why = None, ""
+    try:
+        match = relate_section(
+            volume, volume_pose.spacing, image, pose.spacing, start, thickness=lamella.thickness
+        )
+        found, why = match.transform, f"{match.score:.3f} {match.rival:.3f} {match.sigma.round(3)}"
+    except NoMatch as error:
+        why = str(error)[:150]
+    tally.seconds.append(time.perf_counter() - begin)
+    near = points[np.abs((points - lamella.centre) @ lamella.normal) < 0.5]
+    near = near if len(near) else lamella.centre[None]
+    if wrong:
+        tally.foreign += 1
+        tally.accepted += found is not None
+    else:
+        tally.true(found, true, volume_pose.place(near))
+    if verbose:
+        error = "" if wrong or found is None else f"{tally.errors[-1] * 1e3:.0f} nm"
+        print("section", "wrong" if wrong else "right", why, error)
 
 
 if __name__ == "__main__":

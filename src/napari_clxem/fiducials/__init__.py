@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from napari_clxem.fiducials.compiling import warm
 from napari_clxem.fiducials.content import align
-from napari_clxem.fiducials.contrasts import ContentMatch, relate
+from napari_clxem.fiducials.contrasts import ContentMatch, relate, relate_section
 from napari_clxem.fiducials.detection import Beads, Rejected, detect
+from napari_clxem.fiducials.lattices import Lattice, find_lattice, link_lattices
 from napari_clxem.fiducials.matching import Match, match
 
 __all__ = [
     "Beads",
     "ContentMatch",
+    "Lattice",
     "Match",
     "Rejected",
     "align",
     "detect",
+    "find_lattice",
+    "link_lattices",
     "match",
     "relate",
+    "relate_section",
     "warm",
 ]

@@ -127,7 +127,7 @@ def geometry(
     sigma = (axial, lateral, lateral)[-ndim:]
     blur = (profile.blur[0], profile.blur[1], profile.blur[1])[-ndim:]
     coarse = tuple(max(1, int(s / 1.3 / p + 1e-6)) for s, p in zip(sigma, spacing, strict=True))
-    finest = diameter / (24.0 if ndim == 2 else 12.0)
+    finest = diameter / (24.0 if ndim == 2 else 16.0)
     fine = tuple(max(1, round(finest / p)) for p in spacing)
     # In a volume the pixels around a bead are many, and fewer of them settle the background.
     share, blurs = (0.75, 3.0) if ndim == 2 else (0.57, 2.1)

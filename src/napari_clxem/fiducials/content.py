@@ -23,6 +23,8 @@ _BLOCKS = 4
 _LEAST_SCORE = 0.3
 # The best place must beat the next one by this factor, or leave so much less unexplained.
 _LEAST_LEAD, _LEAST_GAP = 1.15, 2.0
+# Parts of one place agree better than this, pixels of the coarser image.
+_MOST_SCATTER = 0.8
 
 
 def align(
@@ -69,6 +71,12 @@ def align(
     found = _agree(one, other, _coarse(one, other, start, turn), prior, _REACHES[0])
     for reach in _REACHES[1:]:
         found = _agree(one, other, Affine(found.affine), prior, reach)
+    scatter = float(np.sqrt((found.residuals**2).sum() / max(2 * len(found.residuals) - 4, 1)))
+    if scatter > _MOST_SCATTER * max(*moving_spacing, *fixed_spacing):
+        raise NoMatch(
+            f"The parts of the moving image agree only to {scatter:.2f} µm on their place; these "
+            "may be two places that look alike. Link the frames by landmarks."
+        )
     return found
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_clxem.errors import NoMatch, PointsError
+from napari_clxem.fiducials.shares import Parts
 from napari_clxem.frames import Affine, UncertainAffine
 from napari_clxem.frames.affine import Floats
 
@@ -23,10 +24,7 @@ Flags = NDArray[np.bool_]
 AXIAL_FWHM = 1.2
 """Axial resolution of a confocal stack, µm: absorption is blurred to it."""
 
-_SIDES = 4
-_DRAWS = 60
 _CLIP = 4.0
-_LEAST_OVERLAP = 0.5
 _APART = 1.2
 """Places further from the best one than this, µm, are its rivals."""
 
@@ -99,44 +97,133 @@ def relate(
             f"The fixed image has shape {volume.shape}; give a volume (z, y, x) of at least "
             "16 x 16 pixels in the plane."
         )
+    _check_start(start)
+    pitch = _pitch(moving_spacing, fixed_spacing, band)
+    return _relate(
+        _Side(channels, moving_spacing, 0.0),
+        _Side([volume], fixed_spacing, AXIAL_FWHM / 2.3548),
+        start,
+        pitch,
+        band,
+    )
+
+
+def relate_section(
+    volume: ArrayLike,
+    volume_spacing: tuple[float, float, float],
+    image: ArrayLike,
+    image_spacing: tuple[float, float],
+    start: UncertainAffine,
+    *,
+    thickness: float = 0.3,
+    band: tuple[float, float] = (0.25, 1.0),
+) -> ContentMatch:
+    """Find how a tomogram lies to the electron image of a lamella cut from it.
+
+    The image is compared with slabs of the volume at the depths that the start allows.
+
+    Parameters
+    ----------
+    volume : (z, y, x) array_like
+        Tomogram.
+    volume_spacing, image_spacing : tuple of float
+        Pixel sizes, µm.
+    image : (y, x) array_like
+        Map of the lamella; NaN where it shows no lamella, such as bulk around and the trench.
+    start : UncertainAffine
+        Map from the volume to the image's frame with z, µm, as milling geometry and stage tell:
+        z is the height along the beam over the lamella's middle plane.
+    thickness : float
+        Of the lamella, µm.
+    band : (float, float)
+        Sizes of the features that count, µm.
+
+    Returns
+    -------
+    ContentMatch
+        Volume to the image's frame with z, µm.
+
+    Raises
+    ------
+    NoMatch
+        Where no place stands out, or parts of the image disagree about it.
+    PointsError
+        Where an image, the thickness or the start is not usable.
+    """
+    plane = np.asarray(image, dtype=np.float32)
+    if plane.ndim != 2 or min(plane.shape) < 16:
+        raise PointsError(
+            f"The lamella's map has shape {plane.shape}; give a 2D one of at least 16 x 16 pixels."
+        )
+    channels = _channels(volume)
+    if len(channels) != 1 or not thickness > 0:
+        raise PointsError("A lamella is compared with one volume and has a positive thickness.")
+    _check_start(start)
+    fine = max(image_spacing[0], volume_spacing[-1], band[0] / 3.0)
+    return _relate(
+        _Side(channels, volume_spacing, thickness / np.sqrt(12.0)),
+        _Side([plane[None]], (thickness / 2.0, *image_spacing), 0.0),
+        start,
+        np.array([thickness / 2.0, fine, fine]),
+        band,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """Images of one side, their spacing, and how far to blur them along the axis, µm."""
+
+    images: list[Floats]
+    spacing: tuple[float, float, float]
+    blur: float
+
+
+def _check_start(start: UncertainAffine) -> None:
     if start.affine.shape != (4, 4):
         raise PointsError("The start maps no volume to a volume; give one of 3 axes.")
-    pitch = _pitch(moving_spacing, fixed_spacing, band)
+
+
+def _relate(
+    moving: _Side,
+    fixed: _Side,
+    start: UncertainAffine,
+    pitch: Floats,
+    band: tuple[float, float],
+) -> ContentMatch:
+    """Draw both sides on one grid, and find the shift that explains most."""
+    volume = fixed.images[0]
     there = Affine(start.affine)
-    middle = (np.array(volume.shape) - 1) * fixed_spacing / 2
+    extent = (np.array(volume.shape) - 1) * fixed.spacing
+    middle = extent / 2
     source = there.inverted().transform(middle)[0]
     spread = np.sqrt(np.diag(start.predict_error(source)[0]))
     reach = np.ceil((3.0 * spread + 0.3) / pitch).astype(int)
-    shape = np.floor((np.array(volume.shape) - 1) * fixed_spacing / pitch).astype(int) + 1
-    template = _band_passed(_draw(volume, fixed_spacing, Affine.identity(3), -0 * pitch, shape,
-                                  pitch, blur=AXIAL_FWHM / 2.3548), pitch, band)  # fmt: skip
+    shape = np.floor(extent / pitch + 1e-6).astype(int) + 1
+    here = _draw(volume, fixed, Affine.identity(3), np.zeros(3), shape, pitch)
+    template = _band_passed(here, pitch, band)
+    wide = shape + 2 * reach
     around = [
-        _band_passed(
-            _draw(c, moving_spacing, there.inverted(), -reach * pitch, shape + 2 * reach, pitch),
-            pitch,
-            band,
-        )
-        for c in channels
+        _band_passed(_draw(c, moving, there.inverted(), -reach * pitch, wide, pitch), pitch, band)
+        for c in moving.images
     ]
-    parts = _Parts.of(template, around, reach)
+    parts = Parts.of(template, around, reach)
     share = parts.explained(np.ones(parts.count))
     if not np.isfinite(share).any():
-        raise NoMatch("Stack and volume do not overlap where they were declared to; check both.")
+        raise NoMatch("The images do not overlap where they were declared to; check the start.")
     best = np.unravel_index(int(np.nanargmax(share)), share.shape)
     score, rival = float(share[best]), _rival(share, best, pitch)
     drawn = parts.drawn(np.random.default_rng(0))
-    summits = np.array([_summit(s) for s in drawn])
     place = _summit(share)
-    away = (summits - place) * pitch
+    away = (np.array([_summit(s) for s in drawn]) - place) * pitch
     covariance = away.T @ away / len(away) + np.diag((0.1 * pitch) ** 2)
     sigma = np.sqrt(np.diag(covariance))
     if score < _LEAST_SHARE or score < _LEAST_LEAD * rival or sigma[1:].max() > _MOST_SD:
         raise NoMatch(
-            f"No place of the stack stands out: it explains {score:.0%} of the volume's features, "
-            f"{rival:.0%} elsewhere, and parts of the volume differ by {sigma[1:].max():.2f} µm; "
-            "link the frames by landmarks."
+            f"No place stands out: the best explains {score:.0%} of the features, another "
+            f"{rival:.0%}, and parts of the image differ by {sigma[1:].max():.2f} µm; link the "
+            "frames by landmarks."
         )
-    # The stack's features were found that far from where the start puts them.
+    # The features were found that far from where the start puts them.
     shift = -(place - reach) * pitch
     return ContentMatch(_moved(start, source, shift, covariance), score, rival, sigma)
 
@@ -159,24 +246,18 @@ def _pitch(one: Any, other: Any, band: tuple[float, float]) -> Floats:
 
 
 def _draw(
-    image: Floats,
-    spacing: Any,
-    to_image: Affine,
-    origin: Floats,
-    shape: Any,
-    pitch: Floats,
-    blur: float = 0.0,
+    image: Floats, side: _Side, to_image: Affine, origin: Floats, shape: Any, pitch: Floats
 ) -> Floats:
     """Sample a volume on the common grid; NaN beyond its edge."""
     from scipy import ndimage
 
-    step = np.array(spacing, float)
+    step = np.array(side.spacing, float)
     matrix = to_image.linear * pitch / step[:, None]
     offset = to_image.transform(origin)[0] / step
     valid = np.isfinite(image)
     filled = np.where(valid, image, np.nanmean(image))
     smooth = 0.5 * np.sqrt(np.maximum((pitch / step) ** 2 - 1.0, 0.0))
-    smooth[0] = max(smooth[0], blur / step[0])
+    smooth[0] = max(smooth[0], side.blur / step[0])
     filled = ndimage.gaussian_filter(filled, smooth)
     options: dict[str, Any] = {"output_shape": tuple(int(n) for n in shape), "offset": offset}
     drawn = ndimage.affine_transform(filled, matrix, order=1, mode="nearest", **options)
@@ -209,98 +290,6 @@ def _band_passed(image: Floats, pitch: Floats, band: tuple[float, float]) -> Flo
     clipped = clipped - np.nanmean(clipped)
     result: Floats = clipped / max(float(np.nanstd(clipped)), 1e-12)
     return result
-
-
-@dataclass(frozen=True, eq=False)
-class _Parts:
-    """Sums over parts of the template at every shift: what all answers are made from.
-
-    `cross` (p, c, *shifts), `power` (p, c, c, *shifts) and `own` (p, *shifts) are the products of
-    template with channels, channels with channels, and template with itself, over valid pixels;
-    `valid` (p, *shifts) is the share of the part's pixels that these are.
-    """
-
-    cross: Floats
-    power: Floats
-    own: Floats
-    valid: Floats
-
-    @classmethod
-    def of(cls, template: Floats, channels: list[Floats], reach: NDArray[np.intp]) -> _Parts:
-        from scipy import fft
-
-        seen = np.isfinite(template)
-        known = np.all([np.isfinite(c) for c in channels], axis=0)
-        filled = [np.where(known, c, 0.0) for c in channels]
-        edges = [np.linspace(0, n, _SIDES + 1).astype(int) for n in template.shape[1:]]
-        shifts = tuple(2 * reach + 1)
-        parts = []
-        for i in range(_SIDES):
-            for j in range(_SIDES):
-                box = (slice(None), slice(*edges[0][i : i + 2]), slice(*edges[1][j : j + 2]))
-                mask = seen[box]
-                if mask.mean() < _LEAST_OVERLAP:
-                    continue
-                part = np.where(mask, template[box], 0.0)
-                wide = tuple(
-                    slice(s.start or 0, (s.stop or n) + 2 * r)
-                    for s, n, r in zip(box, template.shape, reach, strict=True)
-                )
-                wide = (slice(0, known.shape[0]), *wide[1:])
-                size = [fft.next_fast_len(int(n), real=True) for n in known[wide].shape]
-
-                def slide(
-                    kernel: Floats,
-                    image: Floats,
-                    wide: Any = wide,
-                    size: Any = size,
-                ) -> Floats:
-                    # correlation at shifts 0 ... 2 reach
-                    product = fft.rfftn(image[wide], size) * np.conj(fft.rfftn(kernel, size))
-                    full = fft.irfftn(product, size)
-                    return np.asarray(full[tuple(slice(0, s) for s in shifts)], np.float32)
-
-                ones = mask.astype(np.float32)
-                pairs = [[slide(ones, a * b) for b in filled] for a in filled]
-                parts.append(
-                    (
-                        np.array([slide(part, c) for c in filled]),
-                        np.array(pairs),
-                        slide(part**2, known.astype(np.float32)),
-                        slide(ones, known.astype(np.float32)) / mask.sum(),
-                    )
-                )
-        if not parts:
-            return cls(*(np.zeros((0, 1, *shifts)) for _ in range(4)))
-        return cls(*(np.array([p[k] for p in parts]) for k in range(4)))
-
-    @property
-    def count(self) -> int:
-        """How many parts there are."""
-        return len(self.own)
-
-    def explained(self, weights: Floats) -> Floats:
-        """Share of the template's power that the channels explain together, per shift.
-
-        NaN where less than half of the template overlaps.
-        """
-        if not self.count:
-            return np.full(self.own.shape[-3:], np.nan)
-        cross = np.tensordot(weights, self.cross, 1)
-        power = np.tensordot(weights, self.power, 1)
-        own = np.tensordot(weights, self.own, 1)
-        valid = np.tensordot(weights, self.valid, 1) / weights.sum()
-        c = np.moveaxis(cross, 0, -1)
-        p = np.moveaxis(power, (0, 1), (-2, -1))
-        p = p + 1e-3 * np.einsum("...cc->...", p)[..., None, None] * np.eye(len(cross))
-        fitted = np.einsum("...c,...c->...", c, np.linalg.solve(p, c[..., None])[..., 0])
-        share = np.where(valid >= _LEAST_OVERLAP, fitted / np.maximum(own, 1e-9), np.nan)
-        return np.asarray(share)
-
-    def drawn(self, rng: np.random.Generator) -> list[Floats]:
-        """Give the same for parts drawn anew with replacement."""
-        draws = rng.multinomial(self.count, np.full(self.count, 1.0 / self.count), _DRAWS)
-        return [self.explained(some.astype(float)) for some in draws]
 
 
 def _rival(share: Floats, best: Any, pitch: Floats) -> float:
