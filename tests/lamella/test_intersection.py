@@ -166,12 +166,12 @@ def test_interval_holds_what_the_error_leaves():
     spread = np.diag([0.2, 0.3, 0.4]) ** 2
     found = overlap(lamella, corners, covariance=spread)
     rng = np.random.default_rng(8)
-    shifts = rng.multivariate_normal(np.zeros(3), spread, 2000)
+    shifts = rng.multivariate_normal(np.zeros(3), spread, 1000)
     many = [overlap(lamella, corners + shift) for shift in shifts]
     for name in ("volume", "area", "field"):
         values = [getattr(one, f"{name}_fraction") for one in many]
         low, high = getattr(found, f"{name}_interval")
-        assert np.quantile(values, [0.025, 0.975]) == pytest.approx([low, high], abs=0.015)
+        assert np.quantile(values, [0.025, 0.975]) == pytest.approx([low, high], abs=0.02)
     assert found.iou_interval[0] < found.iou < found.iou_interval[1]
     wide = overlap(lamella, corners, covariance=spread, probability=0.5)
     assert wide.area_interval[0] > found.area_interval[0]
@@ -187,7 +187,7 @@ def test_interval_of_a_registration_that_is_less_sure_at_the_corners():
     fixed = overlap(lamella, corners, covariance=known.predict_error(lamella.centre)[0])
     rng = np.random.default_rng(8)
     values = []
-    for _ in range(1500):
+    for _ in range(700):
         change = rng.multivariate_normal(np.zeros(12), known.covariance).reshape(3, 4)
         linear = np.eye(3) + change[:, :3]
         shift = known.centre + change[:, 3] - linear @ known.centre
