@@ -22,6 +22,8 @@ Floats = NDArray[np.floating[Any]]
 DISAGREEMENT = 0.2
 _FALSE_ALARMS = 1e-2
 """Voxels above the seed level to be expected in a whole volume without anything."""
+_CERTAIN = 8.0
+"""Standard deviations below the background that noise does not reach."""
 _SIZES = (1.0, 3.0, 5.0, 8.0, 12.0)
 """Diameters at which noise is measured, in voxels; the first is that of a voxel."""
 _STREAKS = 0.07
@@ -239,9 +241,10 @@ def density(
     noise = noise_map(values, free)
     values /= noise
     labels = label(values, level, upper, least)
-    negative = int(label(-values, level, upper, least).max())
+    hollows = label(-values, level, upper, least)
+    _refuse_reversed(values, labels, hollows)
     values *= noise
-    _refuse_reversed(values, labels, level * sigma, negative)
+    negative = int(hollows.max())
     around = surroundings(labels, generous)
     limits = _limits(values, step, ~around if free is None else free, wedge)
     voxel = float(np.prod(step))
@@ -354,17 +357,15 @@ def _seed(voxels: int) -> float:
     return float(-ndtri(_FALSE_ALARMS / voxels))
 
 
-def _refuse_reversed(
-    values: Floats, labels: NDArray[np.int32], level: float, negative: int
-) -> None:
+def _refuse_reversed(values: Floats, labels: NDArray[np.int32], hollows: NDArray[np.int32]) -> None:
     """Refuse a map in which far more stands out below the background than above it."""
     above = float(values[labels > 0].sum(dtype=float))
-    below = float(-values[values < -level].sum(dtype=float))
-    over = float(values[values > level].sum(dtype=float))
-    if negative >= 1 and negative > 3 * int(labels.max()) and below > 3 * max(above, over, 1e-12):
+    below = -float(values[hollows > 0].sum(dtype=float))
+    if below > 3 * above and below > 0:
         raise ImageError(
-            f"{negative} regions absorb less at the upper energy and {int(labels.max())} absorb "
-            "more: the energies look swapped, or the contrast has the wrong sign."
+            f"{int(hollows.max())} regions absorb less at the upper energy and "
+            f"{int(labels.max())} absorb more: the energies look swapped, or the contrast has the "
+            "wrong sign."
         )
 
 

@@ -315,7 +315,7 @@ def local_resolution(
     one, two, _ = _prepared(half_a, half_b, None)
     sizes = per_axis(spacing, one.ndim)
     side = [min(window, n) for n in one.shape]
-    mask = round_mask(side, sizes, edge=float(np.min(np.asarray(side) * sizes)) / 4)
+    mask = round_mask(side, sizes, edge=float(np.min(np.asarray(side) * sizes)) / 8)
     starts = [range(0, n - w + 1, step) for n, w in zip(one.shape, side, strict=True)]
     found = np.full([len(along) for along in starts], np.nan)
     for done, index in enumerate(np.ndindex(*found.shape)):
