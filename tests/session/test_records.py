@@ -234,6 +234,37 @@ def test_energies_are_kept_apart():
     assert {one.energy: one.image_count for one in found} == {700.0: 2, 709.0: 1}
 
 
+def test_mistral_series_and_their_bright_fields():
+    series = xray_image(format="alba", dates=[])
+    (one,) = record_image(series, "sxt", flux=1e10, area=100.0).exposures
+    assert one.image_count == 3
+    assert one.times == ()
+    field = record_image(xray_image(format="alba", role="bright_field"), "sxt")
+    assert field.exposures == ()
+    assert "without the sample" in field.notes[0]
+
+
+def test_tiles_that_lie_side_by_side_are_no_series():
+    places = [[0.0, 0.0, 0.0], [0.0, 0.0, 9.0], [0.0, 9.0, 0.0]]
+    record = record_image(xray_image(format="alba", positions=places), "sxt", flux=1e9, area=10.0)
+    assert record.exposures == ()
+    assert any("tiles are not joined" in note for note in record.notes)
+
+
+def test_tiles_of_a_stitched_mosaic_lie_edge_to_edge():
+    image = replace(
+        xray_image(mosaic=[2, 2], tilt_angles=[0.0], energies=[520.0], exposure_times=[1.0]),
+        levels=(np.zeros((100, 100), np.float32),),
+        axes=("y", "x"),
+    )
+    found = record_image(image, "mosaic", flux=1e10, area=100.0).exposures
+    assert sorted(one.aim for one in found) == [
+        pytest.approx(p) for p in ((2.45, 2.45), (2.45, 7.45), (7.45, 2.45), (7.45, 7.45))
+    ]
+    middles = cumulative(found, [[2.45, 2.45], [7.45, 7.45]])
+    assert middles == pytest.approx(np.full(2, xray_dose(1e8, 520)))
+
+
 def test_a_missing_exposure_time_leaves_the_dose_unknown():
     record = record_image(xray_image(exposure_times=[]), "sxt", flux=1e10, area=100.0)
     assert record.exposures[0].image_dose() is None

@@ -1,4 +1,10 @@
-"""What looking at the sample costs: dose of every exposure, where, and what is left."""
+"""What looking at the sample costs: dose of every exposure, where, and what is left.
+
+Scripts ask :func:`cumulative`, :func:`budget`, :func:`plan` and :func:`check`. A viewer keeps one
+:class:`History` per frame, moves through it with :class:`Replay`, draws :func:`outlines` and
+:func:`map_contours`, says :func:`breakdown` at the cursor and :func:`target_table` beside it, warns
+of :func:`conflicts` and :func:`duplicates`, and calls :func:`warm_kernels` in the background.
+"""
 
 from __future__ import annotations
 

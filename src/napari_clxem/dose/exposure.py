@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Light leaves no dose, and ions a damage layer: neither enters a sum of MGy.
 LIGHT = frozenset({"confocal", "widefield", "fluorescence", "vlm", "light"})
 IONS = frozenset({"fib"})
-_UNCOUNTED = LIGHT | IONS
+UNCOUNTED = LIGHT | IONS
 XRAYS = frozenset({"sxt", "xray", "x-ray"})
 #: Electrons that end in a surface layer.
 SCANNED = frozenset({"sem"})
@@ -179,7 +179,7 @@ class Exposure:
     @property
     def counts(self) -> bool:
         """Whether it enters a sum of MGy: light and ions do not."""
-        return self.modality.lower() not in _UNCOUNTED
+        return self.modality.lower() not in UNCOUNTED
 
     @property
     def at_surface(self) -> bool:

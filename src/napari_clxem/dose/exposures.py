@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_clxem.dose.exposure import SCANNED, XRAYS, Exposure
+from napari_clxem.dose.exposure import SCANNED, UNCOUNTED, XRAYS, Exposure
 from napari_clxem.dose.quantities import amount, degrees, not_negative, positive
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats, as_points
@@ -250,7 +250,8 @@ def common_doses(
     ClxemError
         Where doses are stated for several materials and none is named.
     """
-    stated = {one.material for one in exposures if one.counts}
+    pairs = {(one.material, one.modality) for one in exposures}
+    stated = {material for material, modality in pairs if modality.lower() not in UNCOUNTED}
     if material is None and len(stated) > 1:
         raise ClxemError(
             f"Doses are stated for {', '.join(sorted(stated))}; say for which material to add "
@@ -260,8 +261,9 @@ def common_doses(
     doses = np.zeros(len(exposures))
     reasons: dict[int, str] = {}
     for index, one in enumerate(exposures):
-        if one.dose_per_image and one.material == name and one.modality in XRAYS:
-            doses[index] = one.dose_per_image  # by far the most frequent
+        dose = one.dose_per_image
+        if dose and one.modality in XRAYS and one.material == name:
+            doses[index] = dose  # by far the most frequent
             continue
         try:
             dose = one.image_dose(name)

@@ -85,8 +85,9 @@ class History:
         self._planes = np.zeros((len(self.exposures), 3, 4))
         self._placed = np.zeros(len(self.exposures), dtype=bool)
         self._same = np.zeros(len(self.exposures), dtype=bool)
-        self._group_of = {int(i): found for found in self.groups for i in found.members}
-        for found in self.groups:
+        self._group_of = np.full(len(self.exposures), -1)
+        for number, found in enumerate(self.groups):
+            self._group_of[found.members] = number
             members = [self.exposures[i] for i in found.members]
             self._planes[found.members] = planes(found.placement, members, found.flat)
             self._placed[found.members] = True
@@ -317,11 +318,11 @@ class History:
 
     def _own(self, index: int, array: Floats, z: float) -> Floats:
         """Points in an exposure's own frame; see :meth:`relative`."""
-        part = self._group_of[index]
+        part = self.groups[int(self._group_of[index])]
         if part.same:
             return array
         places = self._upright(array, z) @ part.placement.T
-        return places[:, 1:] if part.flat else places
+        return np.asarray(places[:, 1:] if part.flat else places)
 
     def _upright(self, array: Floats, z: float) -> Floats:
         """Points as (z, y, x, 1), (n, 4)."""

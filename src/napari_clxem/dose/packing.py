@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ _FLAT = 1e-32  # cos² of an edge-on tilt
 BINS = 4096
 _MANY = 500  # footprints from which threads pay
 _BAND = 50.0  # rows
+
+
+_beam_of = attrgetter("beam_radius", "beam_size", "beam_turn", "halo", "pretilt", "images")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +60,11 @@ def pack(exposures: Iterable[Exposure]) -> Shapes:
     examples: list[Exposure] = []
     index = []
     for one in exposures:
-        beam = (one.beam_radius, one.beam_size, one.beam_turn, one.halo, one.pretilt, one.images)
-        quick = (id(one.tilts), id(one.weights), *beam)  # before hashing 131 tilts
+        beam = _beam_of(one)
+        quick = id(one.tilts), id(one.weights), beam  # before hashing 131 tilts
         number = seen.get(quick)
         if number is None:
-            number = known.setdefault((one.tilts, one.weights, *beam), len(known))
+            number = known.setdefault((one.tilts, one.weights, beam), len(known))
             seen[quick] = number
             if number == len(examples):
                 examples.append(one)
