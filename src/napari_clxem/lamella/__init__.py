@@ -21,6 +21,7 @@ from napari_clxem.lamella.fib_view import (
     view_outline,
 )
 from napari_clxem.lamella.gain import Gain, best_beads, with_beads
+from napari_clxem.lamella.handles import pulled, surface
 from napari_clxem.lamella.intersection import Overlap, PlanOverlap, overlap, plan_overlap
 from napari_clxem.lamella.milling import (
     Instrument,
@@ -120,12 +121,14 @@ __all__ = [
     "project",
     "propose",
     "propose_sites",
+    "pulled",
     "register_view",
     "resample_slab",
     "share_interval",
     "share_within",
     "slab_pose",
     "stage_tilt",
+    "surface",
     "tem_placement",
     "trace",
     "view_outline",
