@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from psygnal import Signal
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -81,8 +82,21 @@ class Details(QStackedWidget):
             self._dataset.show_fields(session, dataset, missing)
         self.setCurrentWidget(page)
         self.setVisible(page is not self._nothing)
-        if page is not self._nothing:
-            self.setFixedHeight(page.sizeHint().height())
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Be as high as the lines need at the new width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        page = self.currentWidget()
+        layout = None if page is None else page.layout()
+        if page is None or layout is None:
+            return
+        needed = layout.heightForWidth(self.width()) if layout.hasHeightForWidth() else -1
+        # Some styles draw a frame around buttons that no layout counts.
+        self.setFixedHeight((max(needed, 0) or page.sizeHint().height()) + 4)
 
     def _edit(self, edit: Edit, label: str) -> None:
         self.edited.emit(edit, label)

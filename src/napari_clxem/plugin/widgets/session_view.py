@@ -37,6 +37,8 @@ NARROW = 320
 SOON = 20  # ms
 # How long errors may be predicted before the window is let draw, s.
 AT_ONCE = 0.01
+# How often the tree shows what was predicted so far, s.
+NOW_AND_THEN = 0.2
 
 TRAVEL = (
     "A travel package holds maps, small pictures, landmarks, doses and targets, and opens without "
@@ -70,6 +72,7 @@ class SessionView(QScrollArea):
         self._judged: Any = None
         self._looked: Any = None
         self._notices_seen = 0
+        self._told = 0.0
         self._button: dict[keys.Verb, QPushButton] = {}
         self.setWidgetResizable(True)
         self.setMinimumWidth(NARROW)
@@ -205,7 +208,8 @@ class SessionView(QScrollArea):
                 self._qualities[name] = quality(session, known[name], view)
         if self._unjudged:
             self._judge_soon.start(0)
-        else:
+        if not self._unjudged or time.perf_counter() - self._told > NOW_AND_THEN:
+            self._told = time.perf_counter()
             self._show_tree()
 
     def _show_tree(self) -> None:
