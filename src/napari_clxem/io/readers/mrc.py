@@ -217,17 +217,51 @@ def _described(path: Path, header: Header, data: Any, company: serialem.Company)
         notes += (
             "Its voxel size is 1 Å, which programs write when they do not know it; check it.",
         )
+    pixel = header.pixel
+    turned = axes == ("z", "y", "x") and unrotated(header.labels)
+    if turned:
+        axes = ("y", "z", "x")
+        pixel = {"z": pixel["y"], "y": pixel["z"], "x": pixel["x"]}
+        notes += (
+            "Its label says that it is a reconstruction by IMOD as it left the program: its "
+            "sections are taken as y and its rows as z, upside down.",
+        )
+    elif axes == ("z", "y", "x") and _looks_upright(header.shape):
+        notes += (
+            f"It has {header.shape[1]} rows and {header.shape[0]} sections: the rows may be its "
+            "thickness, as Tomo3D and AreTomo store volumes; if so, give axes (y, z, x).",
+        )
     rows_up = header.imod or company.found or any("SerialEM" in label for label in header.labels)
     return Stored(
         levels=(data,),
         axes=axes,
-        pixel=header.pixel if is_usable(header.pixel["x"]) else company.pixel or header.pixel,
-        flip=("y",) if rows_up else (),
+        pixel=pixel if is_usable(pixel["x"]) else company.pixel or pixel,
+        flip=(*(("z",) if turned else ()), *(("y",) if rows_up or turned else ())),
         channels=(Channel(""),),
         name=path.stem,
         meta={**_meta(header), **company.meta},
         missing=notes,
     )
+
+
+def unrotated(labels: tuple[str, ...]) -> bool:
+    """Tell by its labels a volume of IMOD's tilt that was not rotated afterwards.
+
+    There y runs along the sections, and z down the rows; ``clip rotx`` and ``trimvol -rx`` turn it
+    by -90 degrees about x, ``flipyz`` exchanges both axes.
+    """
+    texts = [label.lower() for label in labels]
+    made = [i for i, text in enumerate(texts) if text.startswith("tilt: tomographic")]
+    if not made:
+        return False
+    turns = ("rotx", "flipyz", "flipzy", "rotatevol", "rotation by")
+    return not any(turn in text for text in texts[made[-1] + 1 :] for turn in turns)
+
+
+def _looks_upright(shape: tuple[int, int, int]) -> bool:
+    """Tell by its sizes a volume whose rows may be its thickness."""
+    sections, rows, columns = shape
+    return 2 * rows <= min(sections, columns) and rows > 1
 
 
 def _is_stack(path: Path, header: Header, company: serialem.Company) -> bool:
