@@ -55,6 +55,23 @@ REVERT = Verb("Back to the saved file", "Go back to what the file holds; this ca
 ADD_SITE = Verb("Add site", "Add a cell or square to the grid")
 SHOW = Verb("Show", "Show what is chosen: its images are opened")
 
+REPLAY = Verb("Replay", "Let the exposures happen again, in the order they were made")
+RECORD = Verb("From images", "Make exposures of what the files of the session's images say")
+ADD_PRESET = Verb("Add preset", "Add an exposure as an instrument is usually run, here")
+ADD_EXPOSURE = Verb("Add…", "Add an exposure by its numbers; only what cannot be derived is asked")
+EDIT_EXPOSURE = Verb("Edit…", "Change the numbers of the chosen exposure")
+DROP_EXPOSURE = Verb("Remove", "Remove the chosen exposures")
+GO_THERE = Verb("Go there", "Bring the exposure to the middle of the canvas (or double-click it)")
+PUT_HERE = Verb("Here", "Aim at the middle of the canvas")
+ADD_STEP = Verb("Add step", "Add a step to the end of the plan")
+DROP_STEP = Verb("Remove step", "Take the chosen step out of the plan")
+RAISE_STEP = Verb("▲", "Do the chosen step earlier")
+RECORD_PLAN = Verb("Record the plan", "Keep the steps in the session, as planned exposures")
+CHECK_NUMBERS = Verb("Check", "Compare the numbers with what follows from each other")
+WRITE_DOSES = Verb("Exposures…", "Write the exposures to a CSV file")
+WRITE_TARGET_DOSES = Verb("Targets…", "Write the doses of targets and cells to a CSV file")
+WRITE_PICTURE = Verb("Picture…", "Write what the canvas shows to a PNG file")
+
 TABLE = (
     OPEN,
     SAVE,
@@ -79,4 +96,20 @@ TABLE = (
     REVERT,
     ADD_SITE,
     SHOW,
+    REPLAY,
+    RECORD,
+    ADD_PRESET,
+    ADD_EXPOSURE,
+    EDIT_EXPOSURE,
+    DROP_EXPOSURE,
+    GO_THERE,
+    PUT_HERE,
+    ADD_STEP,
+    DROP_STEP,
+    RAISE_STEP,
+    RECORD_PLAN,
+    CHECK_NUMBERS,
+    WRITE_DOSES,
+    WRITE_TARGET_DOSES,
+    WRITE_PICTURE,
 )

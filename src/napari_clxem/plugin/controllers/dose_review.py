@@ -1,0 +1,455 @@
+"""Reviewing doses: the scene of the frame shown, its map, its replay, and the place pointed at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+from weakref import ref
+
+import numpy as np
+from napari.utils.notifications import show_error
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+from napari_clxem.dose import Breakdown, Budget, Grid, breakdown, budget
+from napari_clxem.dose.limits import STABILITY
+from napari_clxem.errors import ClxemError
+from napari_clxem.frames.affine import Floats
+from napari_clxem.plugin import dose_marks
+from napari_clxem.plugin.controllers.dose_layers import FOOTPRINTS, LINE, MAP, DoseLayers
+from napari_clxem.plugin.controllers.dose_scene import (
+    Included,
+    Painter,
+    Picture,
+    Scene,
+    drawn_outlines,
+    is_enough,
+    nearest,
+    raster,
+    scene,
+)
+from napari_clxem.plugin.controllers.dose_tables import Findings, findings, spots
+from napari_clxem.plugin.controllers.dose_work import Latest
+from napari_clxem.plugin.controllers.scene import go_to
+from napari_clxem.plugin.controllers.workspace import Workspace
+from napari_clxem.plugin.world import unwrapped
+from napari_clxem.session.geometry import graph
+
+SETTLED = 150  # ms after which a camera counts as still
+POINTED = 30  # ms between two looks at the cursor
+STROKE = 1.6  # pixels of the screen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the doses are held against, and which are shown.
+
+    Attributes
+    ----------
+    d : float
+        Resolution wanted, full period, Å.
+    material : str
+        What doses are stated for.
+    voltage : float
+        kV.
+    stability : float
+        Dose that the ice stands, MGy.
+    estimate : str
+        Which estimate of the budget is drawn; empty for the lowest.
+    surface : bool
+        Show the dose in the layer below the surface.
+    included : {"all", "recorded", "planned"}
+        Which exposures count.
+    outlines : bool
+        Whether footprints are outlined.
+    """
+
+    d: float = 20.0
+    material: str = "cell"
+    voltage: float = 300.0
+    stability: float = STABILITY
+    estimate: str = ""
+    surface: bool = False
+    included: Included = "all"
+    outlines: bool = True
+
+    @property
+    def budget(self) -> Budget:
+        """All estimates."""
+        return budget(self.d, self.material, self.voltage, self.stability)
+
+    @property
+    def level(self) -> float:
+        """Dose of the estimate that is drawn, MGy."""
+        found = self.budget
+        return found[self.estimate].dose if self.estimate else found.dose
+
+
+class DoseReview:
+    """The doses of a viewer's session, as shown in its main canvas.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Of the viewer.
+    viewer : napari.Viewer
+        Kept by weak reference.
+
+    Attributes
+    ----------
+    changed : Signal
+        Emitted when the dock has something else to show.
+    pointed : Signal
+        Emitted when another place is pointed at.
+    """
+
+    changed = Signal()
+    pointed = Signal()
+
+    def __init__(self, workspace: Workspace, viewer: Any) -> None:
+        viewer = unwrapped(viewer)
+        self._viewer = ref(viewer)
+        self.workspace = workspace
+        self.settings = Settings()
+        self.preparing, self.painting, self.checking = Latest(), Latest(), Latest()
+        self._layers = DoseLayers(viewer, workspace.turns)
+        self._scene: Scene | None = None
+        self._of: tuple[Any, ...] = ()
+        self._painter: Painter | None = None
+        self._grid: Grid | None = None
+        self._picture: Picture | None = None
+        self._upto: int | None = None
+        self._most = 0.0
+        self._chosen: tuple[str, ...] = ()
+        self._place: Floats | None = None
+        self._below: Breakdown | None = None
+        self._findings: Findings | None = None
+        self._found_of: tuple[Any, ...] = ()
+        self._released = False
+        self._settled, self._looked = _timer(SETTLED, self._on_settled), _timer(POINTED, self._look)
+        workspace.refreshed.connect(self.refresh)
+        camera = viewer.scene.camera.events
+        camera.center.connect(self._on_camera)
+        camera.zoom.connect(self._on_camera)
+        viewer.mouse_move_callbacks.append(self._on_move)
+        self.refresh()
+
+    def release(self) -> None:
+        """Take the layers away and give the mouse back."""
+        if self._released:
+            return
+        self._released = True
+        self._drop()
+        for timer in (self._settled, self._looked):
+            timer.stop()
+        self.workspace.refreshed.disconnect(self.refresh)
+        viewer = self._viewer()
+        if viewer is not None:
+            camera = viewer.scene.camera.events
+            camera.center.disconnect(self._on_camera)
+            camera.zoom.disconnect(self._on_camera)
+            viewer.mouse_move_callbacks.remove(self._on_move)
+        self._layers.release()
+
+    # -- what is shown
+
+    @property
+    def scene(self) -> Scene | None:
+        """The exposures in the frame shown; None while nothing is shown."""
+        return self._scene
+
+    @property
+    def picture(self) -> Picture | None:
+        """The map drawn last."""
+        return self._picture
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is still being computed or drawn."""
+        works = (self.preparing, self.painting, self.checking)
+        return any(one.busy for one in works) or self.workspace.turns.busy
+
+    @property
+    def count(self) -> int:
+        """How many exposures there are to be replayed."""
+        return 0 if self._scene is None else len(self._scene.history)
+
+    @property
+    def upto(self) -> int:
+        """After how many of them the map is shown."""
+        return self.count if self._upto is None else min(self._upto, self.count)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Ids of the exposures that are marked."""
+        return self._chosen
+
+    @property
+    def findings(self) -> Findings | None:
+        """Doses of targets and cells, conflicts and duplicates; None until they are known."""
+        return self._findings
+
+    @property
+    def below(self) -> Breakdown | None:
+        """What happened at the place pointed at."""
+        return self._below
+
+    @property
+    def middle(self) -> Floats | None:
+        """The middle of the canvas (y, x) in the frame shown, µm; None without a frame."""
+        viewer = self._viewer()
+        if viewer is None or not self.workspace.view.frame:
+            return None
+        return np.array(viewer.scene.camera.center[-2:], float) + self._zero
+
+    # -- what the user does
+
+    def set(self, **values: Any) -> None:
+        """Change settings: which doses are shown, and what they are held against."""
+        wanted = replace(self.settings, **values)
+        try:
+            _ = wanted.level
+        except ClxemError as error:
+            show_error(str(error))
+            self.changed.emit()
+            return
+        if wanted.surface != self.settings.surface:
+            self._painter = self._grid = None
+            self._most = 0.0
+        self.settings = wanted
+        self.refresh()
+        self._paint()
+        self._outline()
+        self._look()
+
+    def show(self, upto: int) -> None:
+        """Show what had been done after so many exposures."""
+        self._upto = None if upto >= self.count else max(0, upto)
+        self._paint()
+        self._settled.start()
+        self._look()
+        self.changed.emit()
+
+    def choose(self, ids: Iterable[str], visit: bool = False) -> None:
+        """Mark exposures by a line of their own; bring the first one to the middle."""
+        self._chosen = tuple(ids)
+        self._outline()
+        viewer, found = self._viewer(), self._indices()
+        if visit and found and viewer is not None and self._scene is not None:
+            place = self._scene.aims[found[0]]
+            if np.isfinite(place).all():
+                go_to(viewer, place - self._zero)
+        self.changed.emit()
+
+    def point(self, place: Floats | None) -> None:
+        """Ask what happened at a place (y, x) of the frame shown, µm."""
+        self._place = None if place is None else np.asarray(place, float)[-2:]
+        self._look()
+
+    def refresh(self) -> None:
+        """Follow the document and the view."""
+        session, view = self.workspace.store.session, self.workspace.view
+        asked = self.settings
+        of = (
+            session.exposures, session.frames, session.links, view.frame, view.origin[0],
+            asked.material, asked.included,
+        )  # fmt: skip
+        if not view.frame or not session.exposures:
+            self._clear()
+        elif not _same(of, self._of):
+            self._of = of
+            self.preparing.ask(
+                partial(
+                    _prepared, session.exposures, graph(session), view.frame, asked.material,
+                    view.origin[0], asked.included,
+                ),
+                self._on_scene,
+            )  # fmt: skip
+        elif self._picture is not None:
+            self._draw(self._picture)
+            self._outline()
+            self._check()
+        self.changed.emit()
+
+    # -- how it is shown
+
+    @property
+    def _zero(self) -> Floats:
+        return np.array(self.workspace.view.origin[-2:], float)
+
+    def _drop(self) -> None:
+        for work in (self.preparing, self.painting, self.checking):
+            work.drop()
+
+    def _clear(self) -> None:
+        self._of = ()
+        self._drop()
+        self._findings, self._found_of = None, ()
+        self._scene = self._painter = self._grid = self._picture = self._below = None
+        for role in (MAP, LINE, FOOTPRINTS):
+            self._layers.put(role, None)
+
+    def _on_scene(self, found: Scene) -> None:
+        self._scene = found
+        self._painter = self._grid = None
+        self._most = 0.0
+        self._paint()
+        self._outline()
+        self._look()
+        self._check()
+        self.changed.emit()
+
+    def _check(self) -> None:
+        shown, session = self._scene, self.workspace.store.session
+        if shown is None:
+            return
+        limit, level = self.settings.budget, self.settings.level
+        of = (shown, session.targets, session.sites, session.datasets, limit, level)
+        if _same(of, self._found_of):
+            return
+        self._found_of = of
+        frame = shown.history.frame
+
+        def look() -> Findings:
+            return findings(shown, *spots(session, frame), limit, level)
+
+        self.checking.ask(look, self._on_found)
+
+    def _on_found(self, found: Findings) -> None:
+        self._findings = found
+        self.changed.emit()
+
+    def _paint(self) -> None:
+        shown = self._scene
+        if shown is None:
+            return
+        surface = self.settings.surface
+        window, screen = self._window()
+        if self._grid is None or not is_enough(self._grid, shown, surface, window, screen):
+            self._grid = raster(shown, surface, window, screen)
+        if self._grid is None:
+            self.painting.drop()
+            self._picture = None
+            self._layers.put(MAP, None)
+            self._layers.put(LINE, None)
+            return
+        if self._painter is None:
+            self._painter = Painter(shown, surface)
+        self.painting.ask(
+            partial(self._painter.paint, self._grid, self.upto, self.settings.level),
+            partial(self._on_picture, shown, surface),
+        )
+
+    def _on_picture(self, shown: Scene, surface: bool, found: Picture) -> None:
+        if shown is not self._scene or surface != self.settings.surface:
+            return
+        self._picture = found
+        highest = np.nanmax(found.values, initial=0.0)
+        if highest > self._most:
+            self._most = _rounded_up(float(highest))
+        self._draw(found)
+        self.changed.emit()
+
+    def _draw(self, found: Picture) -> None:
+        zero = self._zero
+        name = "Surface dose (MGy)" if self.settings.surface else "Dose (MGy)"
+        first = found.grid.origin - zero
+        image = dose_marks.dose_image(found.values, first, found.grid.pixel, self._most, name)
+        self._layers.put(MAP, image)
+        level, width = self.settings.level, 1.5 * self._stroke
+        lines = [line - zero for line in found.line]
+        self._layers.put(LINE, dose_marks.budget_line(lines, level, width))
+
+    def _outline(self) -> None:
+        shown, middle = self._scene, self.middle
+        if shown is None or middle is None or not self.settings.outlines:
+            self._layers.put(FOOTPRINTS, None)
+            return
+        chosen = self._indices()
+        indices = nearest(shown, middle, self.upto, chosen)
+        zero = self._zero
+        lines = [
+            replace(one, polygon=one.polygon - zero)
+            for one in drawn_outlines(shown, indices, chosen)
+        ]
+        self._layers.put(FOOTPRINTS, dose_marks.footprint_lines(lines, self._stroke))
+
+    @property
+    def _stroke(self) -> float:
+        viewer = self._viewer()
+        return STROKE if viewer is None else STROKE / float(viewer.scene.camera.zoom)
+
+    def _window(self) -> tuple[tuple[Floats, Floats], float]:
+        """Corners of what is seen, frame µm, and the size of a pixel of the screen, µm."""
+        viewer = self._viewer()
+        assert viewer is not None
+        screen = 1.0 / float(viewer.scene.camera.zoom)
+        half = np.array(viewer.canvas.size, float) * screen / 2
+        middle = np.array(viewer.scene.camera.center[-2:], float) + self._zero
+        return (middle - half, middle + half), screen
+
+    def _indices(self) -> list[int]:
+        if self._scene is None or not self._chosen:
+            return []
+        wanted = set(self._chosen)
+        every = self._scene.history.exposures
+        return [index for index, one in enumerate(every) if one.id in wanted]
+
+    def _on_camera(self) -> None:
+        self._settled.start()
+
+    def _on_settled(self) -> None:
+        shown, grid = self._scene, self._grid
+        if shown is None:
+            return
+        if grid is not None and not is_enough(grid, shown, self.settings.surface, *self._window()):
+            self._paint()
+        if self._picture is not None and self._layers.layer(LINE) is not None:
+            self._draw(self._picture)
+        self._outline()
+
+    def _on_move(self, _viewer: Any, event: Any) -> None:
+        if self._scene is None or len(event.position) < 2:
+            return
+        self._place = np.array(event.position[-2:], float) + self._zero
+        if not self._looked.isActive():
+            self._looked.start()
+
+    def _look(self) -> None:
+        shown, place = self._scene, self._place
+        if shown is None or place is None:
+            self._below = None
+        else:
+            self._below = breakdown(shown.history, place, self.upto, shown.z)
+        self.pointed.emit()
+
+
+def _prepared(
+    exposures: Any, links: Any, frame: str, material: str, z: float, included: Included
+) -> Scene:
+    return scene(exposures, links, frame, material, z, included)
+
+
+def _same(held: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
+    """Whether both were made of the same parts; documents share what did not change."""
+    return len(held) == len(wanted) and all(
+        a is b or (not isinstance(a, tuple) and a == b) for a, b in zip(held, wanted, strict=True)
+    )
+
+
+def _rounded_up(value: float) -> float:
+    """Give the next number of two digits."""
+    if value <= 0:
+        return 0.0
+    step = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return float(np.ceil(value / step) * step)
+
+
+def _timer(interval: int, slot: Any) -> QTimer:
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(interval)
+    timer.timeout.connect(slot)
+    return timer

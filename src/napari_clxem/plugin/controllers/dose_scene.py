@@ -1,0 +1,254 @@
+"""The doses of a session in the frame shown: pure functions, run in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_clxem.dose import Exposure, Grid, History, Replay, map_contours, outlines
+from napari_clxem.dose.footprint import half_diagonal, reach
+from napari_clxem.frames import FrameGraph
+from napari_clxem.frames.affine import Floats
+from napari_clxem.plugin.dose_marks import Float32Array, Outline, pixels, style_of
+
+Included = Literal["all", "recorded", "planned"]
+# A map is never larger than this along a side, nor a beam finer than so many pixels across.
+LARGEST = 2048
+ACROSS = 20.0
+# More outlines than this are neither read nor drawn quickly; wings only of the nearest ones.
+MOST_OUTLINES = 200
+MOST_WINGS = 60
+MARGIN = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Exposures in one frame, ready to be drawn and asked.
+
+    Attributes
+    ----------
+    history : History
+        In time order.
+    aims : (n, 2) array
+        (y, x) in the frame, µm; NaN where no link reaches or the plane is seen edge-on.
+    reach : (n,) array
+        How far from its aim each is felt, µm.
+    beams : (n,) array
+        Half the size of each beam, µm.
+    edge_on : tuple of str
+        Frames that are seen edge-on.
+    z : float
+        Height in a 3D frame at which it is drawn, µm.
+    """
+
+    history: History
+    aims: Floats
+    reach: Floats
+    beams: Floats
+    edge_on: tuple[str, ...]
+    z: float
+
+    @property
+    def drawn(self) -> Any:
+        """Which can be drawn, (n,) bool."""
+        return np.isfinite(self.aims).all(axis=1)
+
+
+def scene(
+    exposures: Iterable[Exposure],
+    graph: FrameGraph,
+    frame: str,
+    material: str,
+    z: float = 0.0,
+    included: Included = "all",
+) -> Scene:
+    """Bring exposures to a frame.
+
+    Parameters
+    ----------
+    exposures : iterable of Exposure
+        Of any frames.
+    graph : FrameGraph
+        Links their frames.
+    frame : str
+        The frame shown.
+    material : str
+        What doses are stated for.
+    z : float
+        Height in a 3D frame, µm.
+    included : {"all", "recorded", "planned"}
+        Which of them.
+    """
+    wanted = [
+        one for one in exposures if included == "all" or one.planned == (included == "planned")
+    ]
+    history = History(wanted, graph, frame, material)
+    count = len(history)
+    aims, felt, beams = np.full((count, 2), np.nan), np.zeros(count), np.zeros(count)
+    sizes: dict[Any, tuple[float, float]] = {}
+    edge_on = []
+    for part in history.groups:
+        plane = part.placement[1:, 1:3]
+        if abs(np.linalg.det(plane)) < 1e-9:
+            edge_on.append(part.frame)
+            continue
+        shift = part.placement[1:, 3] + (0.0 if part.same else part.placement[1:, 0] * z)
+        back = np.linalg.inv(plane)
+        stretch = float(np.linalg.norm(back, 2))
+        members = [history.exposures[i] for i in part.members]
+        aims[part.members] = (np.array([one.aim for one in members]) - shift) @ back.T
+        for index, one in zip(part.members, members, strict=True):
+            shape = (one.beam_radius, one.beam_size, one.tilts, one.pretilt, one.halo)
+            if shape not in sizes:
+                sizes[shape] = _sizes(one)
+            felt[index], beams[index] = (stretch * size for size in sizes[shape])
+    return Scene(history, aims, felt, beams, tuple(edge_on), z)
+
+
+def _sizes(one: Exposure) -> tuple[float, float]:
+    """How far an exposure is felt, and half its beam, µm."""
+    beam = half_diagonal(one)
+    # A tilt near 90° lights the whole plane: the map ends somewhere all the same.
+    farthest = float(np.hypot(*np.minimum(reach(one), 20 * beam)))
+    smallest = one.beam_radius if one.beam_radius is not None else min(one.beam_size or (beam,)) / 2
+    return farthest, smallest
+
+
+def extent(shown: Scene, surface: bool) -> tuple[Floats, Floats] | None:
+    """Give the corners (y, x) of what was exposed, frame µm; None where nothing was."""
+    chosen = shown.drawn & shown.history.placed(surface)
+    if not chosen.any():
+        return None
+    aims, away = shown.aims[chosen], shown.reach[chosen, np.newaxis]
+    return (aims - away).min(axis=0), (aims + away).max(axis=0)
+
+
+def raster(
+    shown: Scene, surface: bool, window: tuple[Floats, Floats] | None, screen: float
+) -> Grid | None:
+    """Choose the pixels of the map.
+
+    All that was exposed where that takes not too many; else what is seen and a margin.
+
+    Parameters
+    ----------
+    shown : Scene
+    surface : bool
+        Of the dose at the surface.
+    window : tuple of (2,) array, optional
+        Corners of what is seen, frame µm.
+    screen : float
+        Size of a pixel of the screen, µm.
+    """
+    corners = extent(shown, surface)
+    if corners is None:
+        return None
+    chosen = shown.drawn & shown.history.placed(surface)
+    finest = 2 * float(shown.beams[chosen].min()) / ACROSS
+    low, high = corners
+    if window is not None and float((high - low).max()) / finest > LARGEST:
+        margin = MARGIN * (window[1] - window[0])
+        seen = np.maximum(low, window[0] - margin), np.minimum(high, window[1] + margin)
+        if (seen[1] > seen[0]).all():
+            low, high = seen
+            finest = max(finest, screen)
+    pixel = max(finest, float((high - low).max()) / LARGEST)
+    ny, nx = (max(2, int(np.ceil(side / pixel)) + 1) for side in high - low)
+    return Grid.of(low, (min(ny, LARGEST), min(nx, LARGEST)), pixel)
+
+
+def is_enough(
+    grid: Grid, shown: Scene, surface: bool, window: tuple[Floats, Floats], screen: float
+) -> bool:
+    """Whether a map made before still does for what is seen now."""
+    wanted = raster(shown, surface, window, screen)
+    if wanted is None:
+        return False
+    corners = extent(shown, surface)
+    assert corners is not None
+    low = np.maximum(window[0], corners[0])
+    high = np.minimum(window[1], corners[1])
+    end = grid.origin + grid.pixel * (np.array(grid.shape) - 1)
+    covers = bool((grid.origin <= low + grid.pixel).all() and (end >= high - grid.pixel).all())
+    return covers and bool(grid.pixel[0] <= 1.7 * wanted.pixel[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A map as it is drawn.
+
+    Attributes
+    ----------
+    values : (ny, nx) array
+        MGy, NaN where nothing was left.
+    grid : Grid
+        Its pixels, frame µm.
+    line : tuple of (n, 2) array
+        Where the budget is reached, frame µm.
+    upto : int
+        After how many exposures.
+    """
+
+    values: Float32Array
+    grid: Grid
+    line: tuple[Floats, ...]
+    upto: int
+
+
+class Painter:
+    """Makes the maps of one scene, each from the one before; used by one thread at a time."""
+
+    def __init__(self, shown: Scene, surface: bool) -> None:
+        self._scene, self._surface = shown, surface
+        self._replay: Replay | None = None
+
+    def paint(self, grid: Grid, upto: int, level: float) -> Picture:
+        """Make the map after `upto` exposures, with the line of a budget."""
+        if self._replay is None or self._replay.grid is not grid:
+            self._replay = Replay(
+                self._scene.history, grid.origin, grid.shape, grid.pixel, self._surface,
+                self._scene.z,
+            )  # fmt: skip
+        dose = self._replay.upto(upto)
+        line = map_contours(dose, level, grid.origin, grid.pixel) if dose.max() > level else ()
+        return Picture(pixels(dose), grid, line, upto)
+
+
+def nearest(shown: Scene, place: Floats, upto: int, chosen: Sequence[int] = ()) -> list[int]:
+    """Give the exposures whose outlines are drawn: the chosen ones, and the nearest to a place.
+
+    Parameters
+    ----------
+    shown : Scene
+    place : (2,) array
+        (y, x), frame µm.
+    upto : int
+        Only of the first so many.
+    chosen : sequence of int
+        Drawn in any case, and last, above the others.
+    """
+    apart = np.linalg.norm(shown.aims - place, axis=1)
+    apart[~shown.drawn] = np.inf
+    apart[upto:] = np.inf
+    first = [i for i in chosen if np.isfinite(shown.aims[i]).all()][:MOST_OUTLINES]
+    apart[first] = np.inf
+    left = min(MOST_OUTLINES - len(first), int(np.isfinite(apart).sum()))
+    order = np.argsort(apart, kind="stable")[:left]
+    return [*order[::-1].tolist(), *first]
+
+
+def drawn_outlines(shown: Scene, indices: Sequence[int], chosen: Sequence[int]) -> list[Outline]:
+    """Give the outlines of some exposures in the frame shown, core and wings, frame µm."""
+    found = outlines(shown.history, indices, (0.0, 1.0), shown.z)
+    winged = set(list(found)[-MOST_WINGS:])
+    lines = []
+    for index, (wing, core) in found.items():
+        one = shown.history.exposures[index]
+        style, marked = style_of(one.modality), index in chosen
+        lines.append(Outline(core.polygon, style, one.planned, marked))
+        if index in winged and not np.allclose(wing.polygon, core.polygon):
+            lines.append(Outline(wing.polygon, style, False, marked))
+    return lines

@@ -1,0 +1,93 @@
+"""Work in a thread of which only the latest result counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_error
+from psygnal import Signal
+
+from napari_clxem.errors import ClxemError
+
+Work = Callable[[], Any]
+Done = Callable[[Any], None]
+
+
+class Latest:
+    """Runs one function at a time; of those asked for meanwhile only the last one follows.
+
+    Attributes
+    ----------
+    turned : Signal
+        Emitted when it begins or ends to be busy.
+    """
+
+    turned = Signal()
+
+    def __init__(self) -> None:
+        self._worker: Any = None
+        self._waiting: tuple[Work, Done] | None = None
+        self._run = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being done."""
+        return self._worker is not None
+
+    def ask(self, work: Work, done: Done) -> None:
+        """Run `work` in a thread, then `done` with its result in that of the window.
+
+        Where `work` raises a `ClxemError` the user is told instead.
+        """
+        if self._worker is not None:
+            self._waiting = (work, done)
+            return
+        self._start(work, done)
+
+    def drop(self) -> None:
+        """Forget what is asked for; what runs is not waited for."""
+        self._waiting = None
+        self._run += 1
+        if self._worker is not None:
+            self._worker = None
+            self.turned.emit()
+
+    def _start(self, work: Work, done: Done) -> None:
+        self._run += 1
+        run = self._run
+        worker: Any = create_worker(work, _start_thread=False, _ignore_errors=True)
+        worker.returned.connect(lambda result: self._on_returned(run, result, done))
+        worker.errored.connect(lambda error: self._on_errored(run, error))
+        self._worker = worker
+        worker.start()
+        self.turned.emit()
+
+    def _on_returned(self, run: int, result: Any, done: Done) -> None:
+        if run != self._run:
+            return
+        try:
+            done(result)
+        except ClxemError as error:
+            show_error(str(error))
+        finally:
+            self._next(run)
+
+    def _on_errored(self, run: int, error: Exception) -> None:
+        if run != self._run:
+            return
+        self._next(run)
+        if not isinstance(error, ClxemError):
+            raise error
+        show_error(str(error))
+
+    def _next(self, run: int) -> None:
+        if run != self._run:
+            return
+        self._worker = None
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._start(*waiting)
+        else:
+            self.turned.emit()

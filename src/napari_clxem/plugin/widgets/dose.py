@@ -1,0 +1,97 @@
+"""The dock "Dose review": what every look has cost, where, and what is left."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QProgressBar, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+
+from napari_clxem.plugin.controllers import workspace_for
+from napari_clxem.plugin.controllers.dose_review import DoseReview
+from napari_clxem.plugin.widgets.dose_map import MapTab
+
+NARROW = 320
+SOON = 20  # ms
+
+
+class DoseWidget(QScrollArea):
+    """Doses of a viewer's session: map, exposures, plan and check.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer; kept by weak reference.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = ref(viewer)
+        self._workspace = workspace_for(viewer)
+        self.review = DoseReview(self._workspace, viewer)
+        self.setWidgetResizable(True)
+        self.setMinimumWidth(NARROW)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.map = MapTab(self.review)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.map, "Map")
+        self._progress = QProgressBar()
+        self._progress.setRange(0, 0)
+        self._progress.setFixedHeight(4)
+        self._progress.setTextVisible(False)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(4, 4, 4, 4)
+        column.addWidget(self._progress)
+        column.addWidget(self.tabs)
+        self.setWidget(inside)
+        self._soon, self._place = QTimer(self), QTimer(self)
+        for timer, slot in ((self._soon, self.refresh), (self._place, self.map.show_place)):
+            timer.setSingleShot(True)
+            timer.timeout.connect(slot)
+        self._closed = False
+        self.review.changed.connect(self._refresh_soon)
+        self.review.pointed.connect(self._place_soon)
+        for work in (self.review.preparing, self.review.painting, self.review.checking):
+            work.turned.connect(self._on_turned)
+        self.refresh()
+
+    @property
+    def viewer(self) -> Any:
+        """The viewer, or None once it is gone."""
+        return self._viewer()
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802
+        """Take the layers away and give the mouse back."""
+        self._soon.stop()
+        self._place.stop()
+        self.map.stop()
+        if not self._closed:
+            self._closed = True
+            self.review.changed.disconnect(self._refresh_soon)
+            self.review.pointed.disconnect(self._place_soon)
+            for work in (self.review.preparing, self.review.painting, self.review.checking):
+                work.turned.disconnect(self._on_turned)
+            self.review.release()
+        super().closeEvent(event)
+
+    def _refresh_soon(self) -> None:
+        if not self._soon.isActive():
+            self._soon.start(SOON)
+
+    def _place_soon(self) -> None:
+        if not self._place.isActive():
+            self._place.start(SOON)
+
+    def _on_turned(self) -> None:
+        review = self.review
+        busy = review.preparing.busy or review.checking.busy
+        self._progress.setVisible(busy)
+
+    def refresh(self) -> None:
+        """Show the doses as they are now."""
+        self._on_turned()
+        self.map.refresh()
+        self.map.show_place()
