@@ -3,7 +3,8 @@
 A warp is an affine map plus a random smooth part whose covariance is the thin-plate kernel times
 τ²; localisation errors come on top. Its best prediction *is* the (smoothing) thin-plate spline
 (Kimeldorf & Wahba 1970; Wahba 1990, Spline Models for Observational Data), and brings along the
-error of the prediction. τ is found by restricted maximum likelihood.
+error of the prediction. τ is found by restricted maximum likelihood, or is its mean over the
+likelihood where that is larger: what is not known of τ must not make the prediction surer.
 """
 
 from __future__ import annotations
@@ -185,8 +186,8 @@ def _roughness(rough: Floats, noise: Floats, seen: Floats) -> float:
     values, squares = np.maximum(values, 0.0), (turn.T @ np.linalg.solve(root, seen)) ** 2
     levels = np.geomspace(1e-6 / values[-1], 1e12 / values[-1], _LEVELS)
     total = 1 + np.outer(levels, values)
-    likelihood = -(np.log(total) + squares / total).sum(axis=1)
-    return float(levels[likelihood.argmax()])
+    chances = _chances(-(np.log(total) + squares / total).sum(axis=1) / 2)
+    return float(max(levels[chances.argmax()], chances @ levels))
 
 
 def _shares_of_variance(rough: Floats, seen: Floats) -> tuple[float, float]:
@@ -197,8 +198,19 @@ def _shares_of_variance(rough: Floats, seen: Floats) -> tuple[float, float]:
     total = values + ratios[:, np.newaxis]
     scale = (squares / total).mean(axis=1)
     likelihood = -np.log(total).sum(axis=1) - len(values) * np.log(np.maximum(scale, 1e-300))
-    best = int(likelihood.argmax())
-    return float(scale[best]), float(ratios[best] * scale[best])
+    chances = _chances(likelihood / 2)
+    best = int(chances.argmax())
+    variances = ratios * scale
+    return (
+        float(max(scale[best], chances @ scale)),
+        float(max(variances[best], chances @ variances)),
+    )
+
+
+def _chances(likelihood: Floats) -> Floats:
+    """Weigh levels by their likelihood: those above the likeliest count in the predicted error."""
+    found = np.exp(likelihood - likelihood.max())
+    return np.asarray(found / found.sum())
 
 
 def kernel(points: Floats, nodes: Floats) -> Floats:
