@@ -134,6 +134,45 @@ def test_planned_exposures_clash_with_each_other_and_along_the_axis():
     assert conflicts(History([first, apart]), 70.0) == ()
 
 
+def test_a_halo_may_touch_what_the_beam_does_not():
+    spent = exposure(id="spent", tilts=0.0, dose_per_image=50.0)
+    planned = exposure(aim=(0.0, 24.0), tilts=0.0, dose_per_image=50.0, planned=True)
+    assert conflicts(History([spent, planned]), 55.0) == ()
+    (clash,) = conflicts(History([spent, replace(planned, halo=((6.0, 0.2),))]), 55.0)
+    assert clash.after == pytest.approx(60.0)
+
+
+def test_a_planned_mosaic_meets_a_series_in_four_tiles():
+    tiles = [
+        exposure(aim=(12.0 * (k // 15), 12.0 * (k % 15)), tilts=0.0, planned=True)
+        for k in range(150)
+    ]
+    found = conflicts(History([exposure(), *tiles]), 60.0)
+    # only where the series left more than 59 MGy: its core, of 10 µm radius
+    assert {one.exposure.aim for one in found} == {
+        (0.0, 0.0),
+        (12.0, 0.0),
+        (0.0, 12.0),
+        (12.0, 12.0),
+    }
+
+
+def test_the_nearest_footprints_come_first():
+    graph = graph_turned()
+    found = [exposure(frame="sxt", aim=(40.0 * k, 0.0), tilts=0.0) for k in range(6)]
+    history = History([*found, exposure(frame="lost")], graph, "map")
+    centres, radii = history.extents
+    for index, one in enumerate(found):
+        expected = graph.transform("sxt", "map").transform([one.aim])[0]
+        assert centres[index] == pytest.approx(expected)
+        rim = outlines(history, [index])[index][0].polygon - centres[index]
+        assert np.linalg.norm(rim, axis=1).max() <= radii[index] * (1 + 1e-9)
+    assert np.isnan(radii[6])
+    assert history.nearest(centres[4], 3).tolist()[0] == 4
+    assert sorted(history.nearest(centres[4], 3).tolist()) == [3, 4, 5]
+    assert len(history.nearest((0, 0))) == 6
+
+
 def test_surface_doses_do_not_clash():
     sem = exposure(modality="sem", energy=2e3, tilts=0.0, dose_per_image=500.0, planned=True)
     assert conflicts(History([exposure(), sem]), 100.0) == ()

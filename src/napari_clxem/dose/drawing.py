@@ -36,10 +36,9 @@ def outlines(
     dict
         By index the contours, the outermost first, with polygons (n, 2) as (y, x) in µm.
     """
-    known = {int(i) for part in history.groups for i in part.members}
     found = {}
     for index in indices:
-        if int(index) in known:
+        if history.group_of(int(index)) is not None:
             lines = contours(history.exposures[int(index)], shares)
             found[int(index)] = tuple(
                 replace(line, polygon=to_common(history, int(index), line.polygon, z))
@@ -56,18 +55,18 @@ def to_common(history: History, index: int, polygon: Floats, z: float = 0.0) -> 
     ClxemError
         Where its plane is seen edge-on from the common frame.
     """
-    for part in history.groups:
-        if index in part.members:
-            plane, shift = part.placement[1:, 1:3], part.placement[1:, 3]
-            if not part.same:
-                shift = shift + part.placement[1:, 0] * z
-            if abs(np.linalg.det(plane)) < 1e-9:
-                raise ClxemError(
-                    f"Frame {part.frame!r} is seen edge-on from {history.frame!r}; draw its "
-                    "footprints in another frame."
-                )
-            return np.asarray((polygon - shift) @ np.linalg.inv(plane).T)
-    raise ClxemError(f"No link reaches exposure {history.exposures[index].id!r}.")
+    part = history.group_of(index)
+    if part is None:
+        raise ClxemError(f"No link reaches exposure {history.exposures[index].id!r}.")
+    plane, shift = part.placement[1:, 1:3], part.placement[1:, 3]
+    if not part.same:
+        shift = shift + part.placement[1:, 0] * z
+    if abs(np.linalg.det(plane)) < 1e-9:
+        raise ClxemError(
+            f"Frame {part.frame!r} is seen edge-on from {history.frame!r}; draw its footprints in "
+            "another frame."
+        )
+    return np.asarray((polygon - shift) @ np.linalg.inv(plane).T)
 
 
 def covered(

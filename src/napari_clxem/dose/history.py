@@ -14,7 +14,7 @@ from napari_clxem.dose.exposures import common_doses
 from napari_clxem.dose.footprint import relative_dose
 from napari_clxem.dose.order import in_time_order
 from napari_clxem.dose.packing import Shapes, add_all, pack, planes
-from napari_clxem.dose.placement import group
+from napari_clxem.dose.placement import Group, group
 from napari_clxem.dose.raster import Grid
 from napari_clxem.frames import FrameGraph
 from napari_clxem.frames.affine import Floats, as_points
@@ -235,6 +235,11 @@ class History:
 
         return interval_over(self, Grid.of(origin, shape, pixel), surface, z)
 
+    def group_of(self, index: int) -> Group | None:
+        """Give the group of an exposure; None where no link reaches it."""
+        number = int(self._group_of[index])
+        return None if number < 0 else self.groups[number]
+
     def placed(self, surface: bool) -> Any:
         """Which exposures leave a known dose inside the sample, or at its surface, (n,) bool."""
         return (self.doses > 0) & (self.at_surface == surface) & self._placed
@@ -304,6 +309,39 @@ class History:
         from napari_clxem.dose.intervals import displacements
 
         return displacements(self.groups, len(self))
+
+    @cached_property
+    def extents(self) -> tuple[Floats, Floats]:
+        """Where each footprint is: centres (n, 2) in `frame` and radii (n,) that hold it, µm.
+
+        NaN for exposures that no link reaches, and those whose plane is seen edge-on.
+        """
+        centres, radii = np.full((len(self), 2), np.nan), np.full(len(self), np.nan)
+        for part in self.groups:
+            plane, shift = part.placement[1:, 1:3], part.placement[1:, 3]
+            smallest = np.linalg.svd(plane, compute_uv=False)[-1]
+            if smallest < 1e-9:
+                continue
+            aims = np.array([self.exposures[i].aim for i in part.members.tolist()])
+            centres[part.members] = (aims - shift) @ np.linalg.inv(plane).T
+            upright = self._upright(centres[part.members], 0.0)
+            height = np.abs(np.einsum("nj,nj->n", self._planes[part.members, 0], upright))
+            height = np.zeros_like(height) if part.same else height
+            kind = self._shapes.index[part.members]
+            across = self._shapes.reach[kind, 1] + self._shapes.slope[kind] * height
+            radii[part.members] = np.hypot(self._shapes.reach[kind, 0], across) / smallest
+        return centres, radii
+
+    def nearest(self, point: ArrayLike, count: int = 200) -> Any:
+        """Give the exposures whose footprints are nearest to a point (y, x), nearest first, (k,).
+
+        Footprints that hold the point come first; those that no link reaches are left out.
+        """
+        centres, radii = self.extents
+        place = as_points(point)[0, -2:]
+        away = np.maximum(np.linalg.norm(centres - place, axis=1) - radii, 0.0)
+        order = np.lexsort((np.linalg.norm(centres - place, axis=1), away))
+        return order[np.isfinite(away[order])][:count]
 
     def _turned(self, shift: Floats, which: Any) -> Floats:
         """Displacements of some exposures along and across their tilt axes, (k, 3)."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_clxem.dose.drawing import outlines
+from napari_clxem.dose.drawing import outlines, to_common
 from napari_clxem.dose.exposure import Exposure
+from napari_clxem.dose.footprint import contours
 from napari_clxem.dose.history import History
 from napari_clxem.dose.limits import (
     Budget,
@@ -22,7 +23,7 @@ from napari_clxem.dose.quantities import positive
 from napari_clxem.frames.affine import Floats, as_points
 
 _SIDE = 33  # samples across a footprint
-_NEIGHBOURS = 50  # exposures whose edges are sampled, too
+_NEIGHBOURS = 12  # exposures whose edges are sampled, too
 
 
 @dataclass(frozen=True)
@@ -278,48 +279,68 @@ def conflicts(history: History, limit: Any) -> tuple[Conflict, ...]:
         above the limit.
     """
     most = float(positive(limit, "megagray", "The limit"))
+    inside = history.placed(surface=False)
     found = []
-    for index, one in enumerate(history.exposures):
-        if not one.planned or not one.counts or one.at_surface:
-            continue
-        for line in outlines(history, [index], (0.0,)).values():
-            grid, cell = _grid_over(line[0].polygon)
-            points = np.vstack([grid, *_edges(history, index, grid)])
-            before = history.at(points, upto=index)
-            own = history.at(points, upto=index + 1) - before
-            spent = (own > 0) & (before > 0) & (before + own > most)
-            if not spent.any():
-                continue
-            which, _ = history.each_at(points[spent], upto=index)
-            found.append(
-                Conflict(
-                    one,
-                    tuple(history.exposures[i] for i in which.tolist()),
-                    float(before[spent].max()),
-                    float((before + own)[spent].max()),
-                    float(spent[: len(grid)].sum() * cell),
-                    most,
-                )
-            )
-    return tuple(found)
+    for index in np.flatnonzero(inside).tolist():
+        if history.exposures[index].planned:
+            earlier = [i for i in _touching(history, index) if inside[i]]
+            found += [_conflict(history, index, earlier, most)] if earlier else []
+    return tuple(one for one in found if one is not None)
 
 
-def _grid_over(polygon: Floats) -> tuple[Floats, float]:
-    """Points (n, 2) over a footprint, and the area each stands for, µm²."""
+def _touching(history: History, index: int) -> list[int]:
+    """Earlier exposures whose footprints may meet that of one."""
+    centres, radii = history.extents
+    away = np.linalg.norm(centres[:index] - centres[index], axis=1)
+    return np.flatnonzero(away <= radii[:index] + radii[index]).tolist()
+
+
+def _conflict(history: History, index: int, earlier: list[int], most: float) -> Conflict | None:
+    grid, cell = _grid_over(history, index)
+    points = np.vstack([grid, *_edges(history, [*earlier[-_NEIGHBOURS:], index])])
+    parts = np.array([history.doses[i] * history.relative(i, points) for i in earlier])
+    before = parts.sum(axis=0)
+    own = history.doses[index] * history.relative(index, points)
+    spent = (own > 0) & (before > 0) & (before + own > most)
+    if not spent.any():
+        return None
+    return Conflict(
+        history.exposures[index],
+        tuple(
+            history.exposures[i]
+            for i, part in zip(earlier, parts, strict=True)
+            if part[spent].any()
+        ),
+        float(before[spent].max()),
+        float((before + own)[spent].max()),
+        float(spent[: len(grid)].sum() * cell),
+        most,
+    )
+
+
+def _grid_over(history: History, index: int) -> tuple[Floats, float]:
+    """Points (n, 2) over a footprint, halo included, and the area each stands for, µm²."""
+    one = history.exposures[index]
+    margin = max((margin for margin, _ in one.halo), default=0.0)
+    if one.beam_radius is not None:
+        one = replace(one, beam_radius=one.beam_radius + margin)
+    elif one.beam_size is not None:
+        height, width = one.beam_size
+        one = replace(one, beam_size=(height + 2 * margin, width + 2 * margin))
+    polygon = to_common(history, index, contours(one, (0.0,))[0].polygon)
     low, high = polygon.min(axis=0), polygon.max(axis=0)
     y, x = (np.linspace(a, b, _SIDE) for a, b in zip(low, high, strict=True))
     grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
     return grid, float(np.prod((high - low) / (_SIDE - 1)))
 
 
-def _edges(history: History, index: int, grid: Floats) -> list[Floats]:
-    """Points just within the wings and cores that meet a footprint: there sums are highest."""
-    nearest = history.near(grid, upto=index + 1)[-_NEIGHBOURS:]
+def _edges(history: History, indices: Iterable[int]) -> list[Floats]:
+    """Points just within wings and cores: there sums are highest."""
     found = []
-    for lines in outlines(history, nearest.tolist(), (0.0, 0.5, 1.0)).values():
+    for lines in outlines(history, indices, (0.0, 1.0)).values():
         for line in lines:
             middle = line.polygon.mean(axis=0)
-            found.append(middle + (line.polygon - middle) * (1 - 1e-6))
+            found.append(middle + (line.polygon[::2] - middle) * (1 - 1e-6))
     return found
 
 

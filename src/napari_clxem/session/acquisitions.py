@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import PurePath
 from typing import Any
 
 from napari_clxem.io.image import OpenedImage
@@ -228,3 +229,9 @@ def number(section: Mapping[str, Any], key: str) -> float | None:
     """Give an entry as a number, or None where it is none."""
     value = section.get(key)
     return float(value) if isinstance(value, int | float) else None
+
+
+def portable(path: str) -> str:
+    """Give a relative path as it is, of an absolute one only the name."""
+    place = PurePath(path)
+    return place.name if place.is_absolute() else path

@@ -13,7 +13,7 @@ from napari_clxem.dose import Duplicate, Exposure, Preset, duplicates, scanned_f
 from napari_clxem.dose.exposure import LIGHT
 from napari_clxem.errors import ClxemError, MissingScaleError, SessionError
 from napari_clxem.io.image import OpenedImage
-from napari_clxem.session.acquisitions import Shot, number, tem_shots, xray_shots
+from napari_clxem.session.acquisitions import Shot, number, portable, tem_shots, xray_shots
 from napari_clxem.session.model import Dataset, Session
 from napari_clxem.session.stamps import iso_time
 
@@ -182,7 +182,7 @@ def record_dataset(
         image,
         dataset.frame,
         modality=dataset.modality,
-        source=dataset.file.path,
+        source=portable(dataset.file.path),
         known=known,
         **more,
     )
