@@ -125,7 +125,7 @@ def dragged(dock: CorrelateWidget, moves: int) -> np.ndarray:
     start = np.array(mark.fixed)
     times = []
     for number in range(moves):
-        place = start + [0.0, 0.01 * (number % 40), 0.0]
+        place = np.add(start, (0.0, 0.01 * (number % 40), 0.0))
         begun = now()
         correlation.drag("main", mark.id, place)
         times.append(now() - begun)
@@ -203,9 +203,8 @@ def main() -> int:
         correlation.centre(mark.id)
         alone = bare(dock, asked.moves)
         times = dragged(dock, asked.moves)
-        print(
-            f"Mouse move to patched layers, {asked.landmarks} landmarks, {len(viewer.layers)} layers:"
-        )
+        count = f"{asked.landmarks} landmarks, {len(viewer.layers)} layers"
+        print(f"Mouse move to patched layers, {count}:")
         for column, kind in enumerate(("clock", "processor")):
             middle, plain = np.median(times[:, column]), np.median(alone[:, column])
             print(

@@ -12,10 +12,17 @@ from psygnal import Signal
 
 from napari_clxem.errors import ClxemError
 from napari_clxem.fiducials import Beads
-from napari_clxem.frames import Fit
 from napari_clxem.frames.affine import Floats
 from napari_clxem.plugin.controllers.guidance import Advice, advice
-from napari_clxem.plugin.controllers.pairing import CANVASES, Canvas, Pairing, mapped, pairing
+from napari_clxem.plugin.controllers.pairing import (
+    CANVASES,
+    Canvas,
+    Pairing,
+    mapped,
+    pairing,
+    quick,
+    unpaired,
+)
 from napari_clxem.plugin.controllers.panels import Panel, PanelMarks
 from napari_clxem.plugin.controllers.positions import View, axes_of, target_marks
 from napari_clxem.plugin.controllers.rows import find_target
@@ -25,9 +32,7 @@ from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.layers import Plane
 from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session import edits
-from napari_clxem.session.beads import BEAD_DIAMETER
 from napari_clxem.session.edits import Side
-from napari_clxem.session.geometry import complete
 from napari_clxem.session.model import Dataset, Landmark, Link, Origin, Vector
 from napari_clxem.session.pairs import PairRow, found, frame_dataset, half, pair_rows, with_pick
 
@@ -218,7 +223,7 @@ class Correlation:
             return
         row = [one.id for one in self._shown(canvas, trial)].index(landmark)
         self._marks.move_pair(self.panel(canvas), row, position)
-        tried = _quick(trial, found(self._pair.link), landmark)
+        tried = quick(trial, found(self._pair.link), landmark)
         session = edits.put(self.workspace.store.session, tried)
         if self.engaged and self._pair.main == "fixed":
             self.workspace.layers.preview(session, trial.moving)
@@ -406,26 +411,3 @@ class Correlation:
             for one in link.landmarks
             if (one.moving if side == "moving" else one.fixed) is not None
         ]
-
-
-def unpaired(beads: Floats, link: Link) -> Floats:
-    """Leave out the beads that are landmarks of a link already, by their moving side."""
-    picked = [one.moving for one in link.landmarks if one.moving is not None]
-    if not picked or not len(beads) or len(picked[0]) != beads.shape[1]:
-        return beads
-    apart = np.linalg.norm((beads[:, np.newaxis] - np.array(picked))[..., -2:], axis=2)
-    return np.asarray(beads[apart.min(axis=1) > BEAD_DIAMETER / 2])
-
-
-def _quick(link: Link, fitted: Fit | None, dragged: str) -> Link:
-    """Make a robust link one that is solved at once: through the landmarks that carried it."""
-    if not link.robust or fitted is None:
-        return link
-    marks = complete(link.landmarks)
-    carried = {
-        one.id
-        for one, carries in zip(marks, fitted.inliers, strict=False)
-        if carries or one.id == dragged
-    }
-    kept = tuple(one for one in link.landmarks if one.id in carried)
-    return replace(link, robust=False, landmarks=kept)

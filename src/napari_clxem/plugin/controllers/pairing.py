@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from napari_clxem.errors import ClxemError
+from napari_clxem.frames import Fit
 from napari_clxem.frames.affine import Floats
 from napari_clxem.frames.uncertainty import UncertainAffine, region_threshold
+from napari_clxem.session.beads import BEAD_DIAMETER
 from napari_clxem.session.edits import Side
+from napari_clxem.session.geometry import complete
 from napari_clxem.session.model import Landmark, Link, Session, Vector
 from napari_clxem.session.pairs import drafted, found, is_oblique, link_between
 
@@ -86,3 +89,26 @@ def mapped(pair: Pairing, canvas: Canvas, point: Floats) -> Mapped | None:
         return None
     widest = float(np.linalg.eigvalsh(spread)[-1]) if np.isfinite(spread).all() else np.nan
     return Mapped(place, float(np.sqrt(max(widest, 0.0) * threshold)))
+
+
+def unpaired(beads: Floats, link: Link) -> Floats:
+    """Leave out the beads that are landmarks of a link already, by their moving side."""
+    picked = [one.moving for one in link.landmarks if one.moving is not None]
+    if not picked or not len(beads) or len(picked[0]) != beads.shape[1]:
+        return beads
+    apart = np.linalg.norm((beads[:, np.newaxis] - np.array(picked))[..., -2:], axis=2)
+    return np.asarray(beads[apart.min(axis=1) > BEAD_DIAMETER / 2])
+
+
+def quick(link: Link, fitted: Fit | None, dragged: str) -> Link:
+    """Make a robust link one that is solved at once: through the landmarks that carried it."""
+    if not link.robust or fitted is None:
+        return link
+    marks = complete(link.landmarks)
+    carried = {
+        one.id
+        for one, carries in zip(marks, fitted.inliers, strict=False)
+        if carries or one.id == dragged
+    }
+    kept = tuple(one for one in link.landmarks if one.id in carried)
+    return replace(link, robust=False, landmarks=kept)

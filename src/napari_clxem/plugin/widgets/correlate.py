@@ -118,7 +118,9 @@ class CorrelateWidget(QScrollArea):
         self.correlation.release()
         if self._canvas is not None:
             self._canvas.release()
-            self._canvas = None
+            if self._dock is not None and self.viewer is not None:
+                self.viewer.window.remove_dock_widget(self._canvas)
+            self._canvas = self._dock = None
         super().closeEvent(event)
 
     # -- parts

@@ -52,6 +52,8 @@ class SecondCanvas(QWidget):
         """Let the canvas go."""
         self._second.changed.disconnect(self.refresh)
         self._viewer.close()
+        self._viewer.deleteLater()
+        del self._viewer
 
     def refresh(self) -> None:
         """Show the channels of the frame that is shown."""
