@@ -41,12 +41,14 @@ def dimensions(shape, axes, step, itemsize):
     return "".join(tags), strides.get("c", 0)
 
 
-def image_xml(data, axes, step, tables=("Green",), setting=None, block="MemBlock_1", extra=""):
+def image_xml(
+    data, axes, step, tables=("Green",), setting=None, block="MemBlock_1", extra="", tags="000"
+):
     """The ``<Data><Image>`` and ``<Memory>`` of one image."""
     dims, channel_step = dimensions(data.shape, axes, step, data.dtype.itemsize)
     bits = data.dtype.itemsize * 8
     channels = "".join(
-        f'<ChannelDescription DataType="{int(data.dtype.kind == "f")}" ChannelTag="0" '
+        f'<ChannelDescription DataType="{int(data.dtype.kind == "f")}" ChannelTag="{tags[i]}" '
         f'Resolution="{bits}" NameOfMeasuredQuantity="" Min="0" Max="255" Unit="" '
         f'LUTName="{table}" IsLUTInverted="0" BytesInc="{i * channel_step}" BitInc="0"/>'
         for i, table in enumerate(tables)

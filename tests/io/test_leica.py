@@ -217,3 +217,25 @@ def test_stack_lies_on_the_stage_as_its_sections_do(tmp_path):
     )
     across = open_image(path, orientation=Orientation(axes=("y", "z", "x")))
     assert across.stage.image_to_stage is None
+
+
+@pytest.mark.parametrize("tags", ["123", "321"])
+def test_colour_pictures(tmp_path, tags):
+    """Samples lie innermost, red or blue first as the channel tags say."""
+    data = phantom(4, 5, 3, dtype="u1")
+    path = tmp_path / "a.lif"
+    path.write_bytes(one_image(data, "yxc", STEP, tables=("Red", "Green", "Blue"), tags=tags))
+    image = open_image(path)
+    assert image.axes == ("c", "y", "x")
+    assert [c.name for c in image.channels] == ["red", "green", "blue"]
+    expected = data if tags == "123" else data[..., ::-1]
+    np.testing.assert_array_equal(np.asarray(image.data), expected.transpose(2, 0, 1))
+
+
+def test_other_units_are_no_pixel_size(tmp_path):
+    path = tmp_path / "a.lif"
+    raw = one_image(phantom(4, 5), "yx", STEP)
+    path.write_bytes(raw.replace('Unit="m"'.encode("utf-16-le"), 'Unit="V"'.encode("utf-16-le")))
+    image = open_image(path)
+    assert image.scale is None
+    assert "in V, not metres" in image.missing[0]

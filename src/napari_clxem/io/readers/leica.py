@@ -15,7 +15,6 @@ import numpy as np
 
 from napari_clxem.errors import ReadError
 from napari_clxem.io.guard import DAMAGE, hushed, reading
-from napari_clxem.io.pixel_size import is_usable
 from napari_clxem.io.readers import leica_xml
 from napari_clxem.io.readers.planes import Plane, Planes, check_shape, lazy
 from napari_clxem.io.stored import Stored
@@ -113,13 +112,13 @@ def _stored(opened: Leica, number: int, image: Any) -> Stored:
     data = _pixels(opened, number, image)
     pixel, note = _pixel_size(image)
     notes: list[str] = []
-    if "S" in image.dims and image._is_bgr:
+    about = leica_xml.About(image.xml_element)
+    if "S" in image.dims and about.is_bgr and not image.memory_block.frames:
         data = data[..., ::-1]
     if "y" not in axes:
         data, axes = data[..., np.newaxis, :], (*axes[:-1], "y", "x")
         pixel["y"] = pixel.get("x")
         notes.append("It is a section along the axis, one row thick, taken as wide as a column.")
-    about = leica_xml.About(image.xml_element)
     rows, columns = (data.shape[axes.index(axis)] for axis in "yx")
     stage, to_stage, stage_notes = about.stage((rows, columns), pixel)
     size = data.shape[axes.index("c")] if "c" in axes else 1
@@ -159,7 +158,7 @@ def _pixels(opened: Leica, number: int, image: Any) -> Any:
             raise leica_xml.UnplacedError("its planes lie in an order that is not read.")
         check_shape(name, shape, dtype.itemsize, sum(frame.size for frame in block.frames))
         return lazy(Planes(opened.path, shape, dtype, Frame(opened, number, leading)), number)
-    kept = image._shape_stored or shape
+    kept = _with_padding(image, shape, dtype.itemsize)
     needed = math.prod(kept) * dtype.itemsize
     if block.offset < 0 or block.size < needed:
         raise ReadError(
@@ -175,6 +174,15 @@ def _pixels(opened: Leica, number: int, image: Any) -> Any:
     return data[tuple(slice(0, n) for n in shape)]
 
 
+def _with_padding(image: Any, shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Give the shape as it is stored: rows of colour pictures may be filled up at their end."""
+    if image.dims[-3:] != ("Y", "X", "S"):
+        return shape
+    row = leica_xml.About(image.xml_element).row_bytes
+    columns = row // (shape[-1] * itemsize) if row else shape[-2]
+    return (*shape[:-2], max(columns, shape[-2]), shape[-1])
+
+
 def _pixel_size(image: Any) -> tuple[dict[str, float | None], str]:
     """Distance of pixel centres, from their coordinates in metres."""
     found: dict[str, float | None] = {}
@@ -182,9 +190,11 @@ def _pixel_size(image: Any) -> tuple[dict[str, float | None], str]:
         places = image.coords.get(axis.upper())
         if places is not None and len(places) > 1:
             found[axis] = abs(float(places[-1] - places[0])) / (len(places) - 1) * METRE
-    units = {d.label: d.unit for d in image._dimensions if d.label in "XYZ"}
-    if any(unit.strip() not in ("m", "") for unit in units.values()):
-        return {}, f"Its coordinates are in {set(units.values())}, not metres; give scale in µm."
-    if not all(is_usable(value) for value in found.values()):
-        return found, ""
+    foreign = leica_xml.About(image.xml_element).units - {"m", ""}
+    if foreign:
+        units = ", ".join(sorted(foreign))
+        return (
+            {},
+            f"Its coordinates are in {units}, not metres; give its pixel size in µm as scale.",
+        )
     return found, ""

@@ -125,6 +125,31 @@ class About:
         settings = [e for e in element.iter() if tag(e) in _SETTINGS]
         self._settings: Mapping[str, str] = settings[0].attrib if settings else {}
 
+    @property
+    def is_bgr(self) -> bool:
+        """Whether the samples of a colour picture are stored blue first."""
+        found = [e.attrib for e in self._image.iter() if tag(e) == "ChannelDescription"]
+        found.sort(key=lambda entry: _number(entry, "BytesInc") or 0.0)
+        return [entry.get("ChannelTag") for entry in found[:2]] == ["3", "2"]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes from one row to the next; 0 where it is not stated."""
+        return int(next((_number(e, "BytesInc") or 0.0 for e in self._axes("2")), 0.0))
+
+    @property
+    def units(self) -> set[str]:
+        """Units of the coordinates along x, y and z."""
+        return {entry.get("Unit", "").strip() for entry in self._axes("1", "2", "3")}
+
+    def _axes(self, *numbers: str) -> list[dict[str, str]]:
+        """Describe the axes of these numbers: 1 is x, 2 is y, 3 is z."""
+        return [
+            dict(element.attrib)
+            for element in self._image.iter()
+            if tag(element) == "DimensionDescription" and element.attrib.get("DimID") in numbers
+        ]
+
     def channels(self, size: int, rgb: bool) -> tuple[Channel, ...]:
         """Name the channels: by their dye or by the colour of their table, in stored order."""
         if rgb:
