@@ -19,14 +19,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from region_coverage import paired, picked
 
 from napari_clxem.errors import ClxemError
-from napari_clxem.frames import Affine
+from napari_clxem.frames import Affine, Fit
 from napari_clxem.lamella import (
     BY_EYE,
     CampaignRow,
@@ -36,10 +36,11 @@ from napari_clxem.lamella import (
     overlap,
     propose,
     share_interval,
+    upright,
 )
 from napari_clxem.samples import PointGrid, point_grid
-from napari_clxem.session.geometry import graph
-from napari_clxem.session.model import Frame, Session
+from napari_clxem.session.geometry import estimate, graph, solve
+from napari_clxem.session.model import Frame, Link, Session
 
 # How well a target is picked in a stack and in a tomogram, µm, and a box placed at the FIB.
 PICK_SD = {"confocal": (0.15, 0.06, 0.06), "tomogram": (0.04, 0.035, 0.035)}
@@ -75,7 +76,15 @@ def session_of(grid: PointGrid, rng: np.random.Generator) -> Session:
         except ClxemError:  # too few beads: the chain leaves such a link out as well
             continue
     views = [i for i, picks in enumerate(grid.picks) if picks.fixed_frame.startswith("fib")]
-    return Session(frames=frames, links=(*links, *(picked(grid, i) for i in views)))
+    return Session(frames=frames, links=(*links, *(righted(picked(grid, i)) for i in views)))
+
+
+def righted(link: Link) -> Link:
+    """Take, where few beads fit a view both ways up, the way up that the microscope knows."""
+    found = solve(link)
+    if not isinstance(found, Fit) or upright(found) is found:
+        return link
+    return replace(link, kind="declared", landmarks=(), estimate=estimate(upright(found)))
 
 
 def outcomes(seed: int) -> Iterator[Outcome]:

@@ -6,17 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_clxem.errors import DegenerateError, LamellaError
+from napari_clxem.frames import fit
 from napari_clxem.lamella import (
     Lamella,
     angles_of,
     beam_of,
     best_beads,
     fib_projection,
+    image_rotation,
     joint_outlines,
     lift,
     placed,
     project,
     register_view,
+    upright,
     view_outline,
     with_beads,
 )
@@ -146,6 +149,32 @@ def test_coplanar_beads_warn_of_the_mirror(beads):
     assert found.angle == pytest.approx(25.0, abs=0.5)
 
 
+@given(angles, azimuths, st.floats(-179.0, 179.0))
+def test_image_rotation_comes_back(angle, azimuth, rotation):
+    view = fib_projection(angle, azimuth, scale=1.3, rotation=rotation, shift=(4.0, 5.0))
+    assert image_rotation(view.matrix) == pytest.approx(rotation, abs=1e-5)
+
+
+def test_of_two_mirror_solutions_the_upright_one_is_meant(beads):
+    flat = beads.copy()
+    flat[:, 0] = 0.01 * flat[:, 0]
+    chosen = 0
+    for seed in range(12):
+        noise = 0.05 * np.random.default_rng(seed).standard_normal((9, 2))
+        found = fit(flat, seen(flat, 25.0) + noise, "projection", fixed_sigma=0.05)
+        assert found.alternatives
+        right = upright(found)
+        assert abs(image_rotation(right.affine)) < 90
+        assert abs(image_rotation(upright(found, rotation=180.0).affine)) > 90
+        view = register_view(
+            flat, seen(flat, 25.0) + noise, fixed_sigma=0.05, angle=25.0, azimuth=None
+        )
+        assert view.map.affine == pytest.approx(right.affine)
+        assert view.departure == pytest.approx(abs(view.angle - 25.0))
+        chosen += right is not found
+    assert 0 < chosen < 12  # the better fit is the wrong one now and then
+
+
 def test_collinear_beads_are_refused():
     line = np.outer(np.arange(5.0), [0.1, 1.0, 2.0])
     with pytest.raises(DegenerateError):
@@ -170,8 +199,6 @@ def test_more_beads_make_surer(beads):
 
 def test_update_with_beads_is_that_of_a_fit_with_them(beads):
     # an affine camera is linear: the update is exact
-    from napari_clxem.frames import fit
-
     fixed = seen(beads, 10.0)
     few = fit(beads[:6], fixed[:6], "affine", fixed_sigma=0.05)
     all_ = fit(beads, fixed, "affine", fixed_sigma=0.05)

@@ -14,10 +14,12 @@ from napari_clxem.lamella.fib_view import (
     beam_of,
     composed,
     fib_projection,
+    image_rotation,
     lift,
     placed,
     project,
     register_view,
+    upright,
     view_outline,
 )
 from napari_clxem.lamella.gain import Gain, best_beads, with_beads
@@ -106,6 +108,7 @@ __all__ = [
     "fib_projection",
     "film_angle",
     "film_tilt",
+    "image_rotation",
     "in_outline",
     "instrument",
     "joint_outlines",
@@ -131,6 +134,7 @@ __all__ = [
     "surface",
     "tem_placement",
     "trace",
+    "upright",
     "view_outline",
     "warm",
     "with_beads",

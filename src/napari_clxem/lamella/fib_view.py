@@ -72,6 +72,42 @@ def angles_of(projection: ArrayLike) -> tuple[float, float]:
     return angle, float(np.rad2deg(np.arctan2(-x, y)))
 
 
+def image_rotation(projection: ArrayLike) -> float:
+    """Give how far an image is turned in its own plane, degrees, from +row towards +column.
+
+    0 where what is higher shows further up, as with a scan rotation of 0; 180 upside down.
+    """
+    linear = Affine(np.asarray(projection, float)).linear
+    straight = fib_projection(*angles_of(projection)).linear
+    # both rows of the view lie in one plane, so what is left between them is a turn
+    turn = linear @ np.linalg.pinv(straight)
+    return float(np.rad2deg(np.arctan2(turn[1, 0] - turn[0, 1], turn[0, 0] + turn[1, 1])))
+
+
+def upright(found: Fit, rotation: float = 0.0) -> Fit:
+    """Choose, of a fit and its mirror solutions, the one that shows the sample upright.
+
+    Few beads, nearly on one plane, fit as well in a view turned by half a turn, in which what is
+    higher shows further down. The microscope knows better: its scan rotation says which way is
+    up.
+
+    Parameters
+    ----------
+    found : Fit
+        Of 3D to 2D landmarks.
+    rotation : float
+        Scan rotation of the image, degrees, as :func:`image_rotation` counts it.
+    """
+
+    def away(one: Fit) -> float:
+        turn = image_rotation(one.affine) - rotation
+        return abs((turn + 180.0) % 360.0 - 180.0)
+
+    if away(found) <= 90.0:
+        return found
+    return min((found, *found.alternatives), key=away)
+
+
 @dataclass(frozen=True, eq=False)
 class ViewFit:
     """A FIB view registered to a volume.
@@ -105,7 +141,8 @@ def register_view(
     moving_sigma: Sigma = None,
     fixed_sigma: Sigma = None,
     angle: float | None = None,
-    azimuth: float = 0.0,
+    azimuth: float | None = 0.0,
+    rotation: float = 0.0,
     hold: bool = False,
     robust: bool = False,
     tolerance: float = 3.0,
@@ -120,8 +157,10 @@ def register_view(
         The same in the image (row, column), µm.
     moving_sigma, fixed_sigma : float or array_like, optional
         As in :func:`napari_clxem.frames.fit`.
-    angle, azimuth : float
+    angle, azimuth : float or None
         What the stage says of the beam in the volume's frame, degrees; None where unknown.
+    rotation : float
+        Scan rotation of the image, degrees: of two mirror solutions the upright one is meant.
     hold : bool
         Keep `angle` and `azimuth` and fit the image's similarity only (two beads suffice);
         otherwise the direction is fitted (four beads, not on one plane).
@@ -135,31 +174,37 @@ def register_view(
     PointsError
         Where the beads do not determine the view.
     LamellaError
-        Where the angle shall be held and none is given.
+        Where the direction shall be held and is not given.
     """
-    if hold and angle is None:
-        raise LamellaError("The milling angle cannot be held without one; give angle in degrees.")
-    if hold and angle is not None:
+    if hold and (angle is None or azimuth is None):
+        raise LamellaError(
+            "The milling angle cannot be held without one; give angle and azimuth in degrees."
+        )
+    if hold and angle is not None and azimuth is not None:
         return _held(moving, fixed, moving_sigma, fixed_sigma, angle, azimuth, robust)
     found = fit(moving, fixed, "projection", moving_sigma, fixed_sigma, robust)
-    stage = None if angle is None else axes(angle, azimuth)[1]
-    if stage is not None:  # of two mirror solutions the one nearer the stage's is meant
-        found = min(
-            (found, *found.alternatives),
-            key=lambda one: float(np.arccos(np.clip(beam_of(one.affine) @ stage, -1, 1))),
-        )
-    fitted, turned = angles_of(found.affine)
-    notes = found.notes
     departure = None
-    if stage is not None:
-        cosine = np.clip(beam_of(found.affine) @ stage, -1, 1)
-        departure = float(np.rad2deg(np.arccos(cosine)))
-        if departure > tolerance:
-            notes = (
-                *notes,
-                f"The fitted view is {departure:.1f}° off the stage's milling angle of "
-                f"{angle:g}°; check the beads, the shuttle's pre-tilt and the film's own tilt.",
-            )
+    if angle is not None and azimuth is not None:
+        stage = axes(angle, azimuth)[1]
+
+        def off(one: Fit) -> float:
+            return float(np.rad2deg(np.arccos(np.clip(beam_of(one.affine) @ stage, -1, 1))))
+
+        # of two mirror solutions the one nearer the stage's is meant
+        found = min((found, *found.alternatives), key=off)
+        departure = off(found)
+    else:
+        found = upright(found, rotation)
+    fitted, turned = angles_of(found.affine)
+    if angle is not None and azimuth is None:
+        departure = abs(fitted - angle)
+    notes = found.notes
+    if angle is not None and departure is not None and departure > tolerance:
+        notes = (
+            *notes,
+            f"The fitted view is {departure:.1f}° off the stage's milling angle of "
+            f"{angle:g}°; check the beads, the shuttle's pre-tilt and the film's own tilt.",
+        )
     return ViewFit(found, found, fitted, turned, departure, notes)
 
 
