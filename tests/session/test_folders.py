@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path, PurePath
 
@@ -210,12 +212,30 @@ def test_the_search_can_be_ended(tmp_path):
 
     def progress(share, text):
         seen.append((share, text))
-        if len(seen) == 2:
+        if len(seen) == 3:
             raise EndedError
 
     with pytest.raises(EndedError):
         propose(tmp_path, progress)
-    assert seen == [(0.0, "0.ome.tif"), (1 / 3, "1.ome.tif")]
+    assert seen == [(0.0, tmp_path.name), (0.0, "0.ome.tif"), (1 / 3, "1.ome.tif")]
+
+
+def test_a_folder_that_cannot_be_read_is_said(tmp_path, monkeypatch):
+    write(tmp_path / "map.ome.tif")
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refused(path):
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    found = propose(tmp_path)
+    assert [one.dataset.name for one in found.entries] == ["map"]
+    (lost,) = found.unread
+    assert lost.path == tmp_path / "closed"
+    assert "you may not read it" in lost.reason
 
 
 @pytest.mark.parametrize("what", ["missing", "file"])

@@ -171,3 +171,24 @@ def test_without_a_session_file_paths_are_absolute(tmp_path, folder):
 def test_a_search_in_no_folder_is_refused(tmp_path):
     with pytest.raises(SessionError, match="is not a folder"):
         relink(Session(), tmp_path, tmp_path / "none")
+
+
+def test_the_search_tells_where_it_looks_and_can_be_ended(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x").write_bytes(b"x")
+    session = Session(
+        datasets=(Dataset(id="d", file=FileRef(path="/gone", size=9, fingerprint="ff")),)
+    )
+    seen = []
+    relink(session, None, tmp_path, lambda share, text: seen.append((share, text)))
+    assert seen == [(0.0, "a"), (0.0, "b")]
+
+    class EndedError(Exception):
+        pass
+
+    def end(share, text):
+        raise EndedError
+
+    with pytest.raises(EndedError):
+        relink(session, None, tmp_path, end)

@@ -148,6 +148,14 @@ def test_a_small_image_is_kept_whole_to_8_bits():
     assert found.data[2, 2] == 0
 
 
+def test_of_complex_values_the_magnitude_is_shown():
+    data = np.zeros((6, 8), dtype=np.complex64)
+    data[2, 3] = 3.0 + 4.0j
+    found = thumbnail(image(data), 100)
+    assert found.data[2, 3] == 255
+    assert found.data.sum() == 255
+
+
 def test_only_the_slices_that_are_kept_are_read():
     class Watched:
         def __init__(self, data):

@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from napari_clxem.errors import ClxemError, ReadError
 from napari_clxem.io.image import OpenedImage
 from napari_clxem.session.description import describe
+from napari_clxem.session.disk import why_unread
 from napari_clxem.session.fingerprint import fingerprint
 from napari_clxem.session.guesses import guess_modality, guess_site
 from napari_clxem.session.model import Dataset, Session
@@ -60,15 +61,17 @@ def propose(folder: str | Path, progress: Progress | None = None) -> Proposal:
     if not place.is_dir():
         raise ReadError(f"{place} is not a folder; choose the one that holds the grid's files.")
     # Some programs keep one image in a folder: that is then all of the grid.
-    root, files = (place.parent, [place]) if _is_image(place) else (place, list(_files(place)))
+    whole = _is_image(place)
+    lost: list[Unread] = []
+    files = [place] if whole else list(_files(place, progress, lost))
     described, unread = _description(place, files)
     files = [one for one in files if one != place / DESCRIPTION]
-    proposal = _sorted(root, files, described, progress)
+    proposal = _sorted(place.parent if whole else place, files, described, progress)
     return replace(
         proposal,
         folder=place,
         entries=_named(proposal.entries, described),
-        unread=(*unread, *proposal.unread),
+        unread=(*unread, *lost, *proposal.unread),
         described=described,
     )
 
@@ -121,15 +124,23 @@ def _sorted(
     return Proposal(folder, tuple(entries), tuple(unread), tuple(others), tuple(sessions))
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Give the files below a folder; a folder that is one image counts as one."""
+def _files(folder: Path, progress: Progress | None, unread: list[Unread]) -> Iterator[Path]:
+    """Give the files below a folder; a folder that is one image counts as one.
+
+    Folders that cannot be read are added to `unread`.
+    """
     count = 0
 
     def unreadable(error: OSError) -> None:
-        if error.filename == str(folder):
-            raise ReadError(f"{folder} cannot be read: {error.strerror}.") from error
+        place = Path(error.filename or folder)
+        reason = f"{place.name} cannot be read: {why_unread(error)}."
+        if place == folder:
+            raise ReadError(reason) from error
+        unread.append(Unread(place, reason))
 
     for here, folders, names in os.walk(folder, onerror=unreadable):
+        if progress is not None:
+            progress(0.0, Path(here).name)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         whole = [name for name in folders if _is_image(Path(here, name))]
         folders[:] = [name for name in folders if name not in whole]

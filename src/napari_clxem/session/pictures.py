@@ -58,6 +58,8 @@ def stand_in(session_file: Path | None, session: Session, dataset: Dataset) -> O
         return None
     if dataset.scale is None:
         return None
+    if len(dataset.scale) != len(found["steps"]):
+        return None
     data = _values(session_file.parent / found["file"], found)
     scale = tuple(s * n for s, n in zip(dataset.scale, found["steps"], strict=True))
     axes = tuple(found["axes"])

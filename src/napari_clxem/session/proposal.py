@@ -12,6 +12,8 @@ from napari_clxem.io.image import SPATIAL
 from napari_clxem.session.description import OBLIQUE, stage_map, with_stage
 from napari_clxem.session.model import Dataset, Frame, Grid, Session, Site, SiteStatus
 
+# Every image is compared with every other to say which links will be tried.
+MOST_SHOWN = 400
 # Height of what a plane shows: cells on the film are a few µm thick, (mean, sd) µm.
 FILM = (0.0, 2.0)
 INSTRUMENTS: Mapping[str, str] = MappingProxyType(
@@ -160,6 +162,8 @@ class Proposal:
         """Links that the images themselves may make, in order, as sentences."""
         from napari_clxem.session.chain import pairs
 
+        if len(self.entries) > MOST_SHOWN:
+            return (f"More than {MOST_SHOWN} images: their links are found when they are made.",)
         return tuple(
             f"{moving.name} → {fixed.name}, by {how}"
             for moving, fixed, how in pairs(self.session())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +28,10 @@ def missing_files(session: Session, base_dir: str | Path | None = None) -> tuple
 
 
 def relink(
-    session: Session, base_dir: str | Path | None, search_dir: str | Path
+    session: Session,
+    base_dir: str | Path | None,
+    search_dir: str | Path,
+    progress: Callable[[float, str], None] | None = None,
 ) -> tuple[Session, tuple[Dataset, ...]]:
     """Find moved files by their fingerprint, whatever they are called now.
 
@@ -44,6 +47,8 @@ def relink(
         has no file: paths are then absolute.
     search_dir : str or Path
         Folder to look in, with all folders below it.
+    progress : callable, optional
+        Called with 0 and the folder that is looked in; an exception it raises ends the search.
 
     Returns
     -------
@@ -62,7 +67,7 @@ def relink(
         raise SessionError(f"{place} is not a folder; choose the one that holds the files now.")
     base = _folder(base_dir)
     lost = missing_files(session, base)
-    found = _found([one.file for one in lost if one.file.fingerprint], place)
+    found = _found([one.file for one in lost if one.file.fingerprint], place, progress)
     if not found:
         return session, lost
     datasets = tuple(
@@ -74,14 +79,20 @@ def relink(
     return replace(session, datasets=datasets), tuple(one for one in lost if one.file not in found)
 
 
-def _found(files: Sequence[FileRef], folder: Path) -> dict[FileRef, Path]:
+def _found(
+    files: Sequence[FileRef], folder: Path, progress: Callable[[float, str], None] | None
+) -> dict[FileRef, Path]:
     """Look below `folder` for the files, reading only those of a size that is wanted."""
     wanted = {(file.size, file.fingerprint): file for file in files}
     files_by_mark: dict[tuple[int, str], list[Path]] = {mark: [] for mark in wanted}
     sizes = {size for size, _ in wanted}
     if not sizes:
         return {}
+    here = None
     for path in _files_below(folder):
+        if progress is not None and path.parent != here:
+            here = path.parent
+            progress(0.0, here.name)
         try:
             if path.stat().st_size in sizes:
                 mark = fingerprint(path)

@@ -90,12 +90,18 @@ def _plane(plane: Any, down: int, along: int) -> NDArray[np.float32]:
     from scipy.ndimage import uniform_filter
 
     if max(down, along) == 1 or np.prod(plane.shape) > LARGEST_PLANE:
-        return np.asarray(plane[::down, ::along], dtype=np.float32)
-    values = np.asarray(plane, dtype=np.float32)
+        return _real(plane[::down, ::along])
+    values = _real(plane)
     # Odd windows have a middle, so that no pixel moves.
     window = (2 * (down // 2) + 1, 2 * (along // 2) + 1)
     filled = np.where(np.isfinite(values), values, np.float32(0.0))
     return np.asarray(uniform_filter(filled, window, mode="nearest")[::down, ::along])
+
+
+def _real(values: Any) -> NDArray[np.float32]:
+    """Read values; of complex ones the magnitude."""
+    found = np.asarray(values)
+    return np.asarray(np.abs(found) if np.iscomplexobj(found) else found, dtype=np.float32)
 
 
 def _bytes(values: NDArray[np.float32], limits: tuple[float, float]) -> NDArray[np.uint8]:

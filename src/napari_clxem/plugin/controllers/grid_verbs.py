@@ -146,7 +146,7 @@ class GridVerbs:
 
         def work(progress: Progress) -> tuple[Session, tuple[Dataset, ...]]:
             progress(0.0, f"Looking for missing files in {Path(folder).name}")
-            return relink(session, base, folder)
+            return relink(session, base, folder, progress)
 
         self.task.start("Relinking", work, partial(self._take_files, store, session))
 
@@ -223,15 +223,28 @@ class GridVerbs:
             return False
         try:
             merged = found.session(choices)
-            if self.store.path is not None:
-                keep_pictures(self.store.path, merged, self._pictures)
             for sentence in found.restored(choices):
                 show_info(sentence)
             self.store.commit(merged, f"Merge {name}")
+            self._keep_pictures()
         except ClxemError as error:
             show_error(str(error))
             return False
         return True
+
+    def _keep_pictures(self) -> None:
+        """Show images that were taken elsewhere as the small pictures that came with a merge."""
+        path, session, pictures = self.store.path, self.store.session, self._pictures
+        if path is None or not pictures:
+            return
+
+        def show(_done: None) -> None:
+            self.look_for_missing()
+            view = self.workspace.view
+            if view.frame:
+                self.workspace.show_site(view.site, view.frame, wait=False)
+
+        self._quietly(lambda _progress: keep_pictures(path, session, pictures), show)
 
     def recover(self, left: Recovery) -> None:
         """Go on from what a crash has left."""
