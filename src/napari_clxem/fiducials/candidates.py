@@ -160,7 +160,7 @@ def _search(
         side = [max(1, int(_CLUTTER_CELL * shape.diameter / p)) for p in pitch]
         clutter = _clutter(amplitude, reduced.valid, side, noise.shape, reduced.cell)
         noise = np.maximum(noise, clutter * _CLUTTER_LEAST_SNR / threshold)
-    least = 1e-6 * float(np.abs(reduced.small).max()) + 1e-30
+    least = 1e-6 * float(np.nanmax(np.abs(reduced.small))) + 1e-30
     floor = np.maximum(noise, least).astype(np.float32)
     radius = [max(1, int(0.5 * shape.diameter / p)) for p in pitch]
     found, snr = peaks(amplitude, floor, reduced.cell, radius, threshold)

@@ -212,7 +212,9 @@ def _relate(
         raise NoMatch("The images do not overlap where they were declared to; check the start.")
     best = np.unravel_index(int(np.nanargmax(share)), share.shape)
     score, rival = float(share[best]), _rival(share, best, pitch)
-    drawn = parts.drawn(np.random.default_rng(0))
+    # Whether another place is as good is told by the rival; here it is how sharp this one is.
+    far = _apart(share, best, pitch) > _APART
+    drawn = [np.where(far, np.nan, s) for s in parts.drawn(np.random.default_rng(0))]
     place = _summit(share)
     away = (np.array([_summit(s) for s in drawn]) - place) * pitch
     covariance = away.T @ away / len(away) + np.diag((0.1 * pitch) ** 2)
@@ -292,11 +294,16 @@ def _band_passed(image: Floats, pitch: Floats, band: tuple[float, float]) -> Flo
     return result
 
 
+def _apart(share: Floats, best: Any, pitch: Floats) -> Floats:
+    """Distance of every place from the best one in the plane, µm."""
+    grid = np.indices(share.shape)
+    away: Floats = np.hypot(*((grid[k] - best[k]) * pitch[k] for k in (1, 2)))
+    return away
+
+
 def _rival(share: Floats, best: Any, pitch: Floats) -> float:
     """Best share at places further away in the plane."""
-    grid = np.indices(share.shape)
-    away = np.hypot(*((grid[k] - best[k]) * pitch[k] for k in (1, 2)))
-    beyond = share[away > _APART]
+    beyond = share[_apart(share, best, pitch) > _APART]
     return float(np.nanmax(beyond)) if np.isfinite(beyond).any() else 0.0
 
 

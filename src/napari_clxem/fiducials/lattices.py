@@ -20,8 +20,8 @@ from napari_clxem.fiducials.profiles import Floats
 from napari_clxem.frames import Affine, UncertainAffine
 
 _BLOCKS = 3
-_LEAST_PEAK = 8.0
-"""Power of a first peak over the median of its ring, below which there is no lattice."""
+_LEAST_PEAK = 30.0
+"""Power of each first peak over the median of their ring, below which there is no lattice."""
 
 _SQUARE = 0.12
 """How far two basis vectors may be from equal length and a right angle, relative."""
@@ -207,8 +207,8 @@ def _first_waves(flat: Floats, spacing: Any, pitch: tuple[float, float]) -> Floa
     turned = _sampled(power, -kx, ky, spacing, size)
     joint = np.where(ring, np.sqrt(power * turned), 0.0)
     best = np.unravel_index(int(np.argmax(joint)), joint.shape)
-    noise = float(np.median(joint[ring]))
-    if joint[best] < _LEAST_PEAK * noise:
+    noise = float(np.median(power[ring]))
+    if min(power[best], turned[best]) < _LEAST_PEAK * noise:
         raise NoMatch(
             f"No square pattern of {pitch[0]:g} to {pitch[1]:g} µm stands out; give another range, "
             "or link by landmarks."

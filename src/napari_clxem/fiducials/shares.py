@@ -12,7 +12,7 @@ from napari_clxem.fiducials.profiles import Floats
 
 _SIDES = 4
 _DRAWS = 60
-_LEAST_OVERLAP = 0.5
+_LEAST_OVERLAP = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class Parts:
     def explained(self, weights: Floats) -> Floats:
         """Share of the template's power that the channels explain together, per shift.
 
-        NaN where less than half of the template overlaps.
+        NaN where too little of the template overlaps.
         """
         if not self.count:
             return np.full(self.own.shape[-3:], np.nan)
@@ -100,7 +100,8 @@ class Parts:
         valid = np.tensordot(weights, self.valid, 1) / weights.sum()
         c = np.moveaxis(cross, 0, -1)
         p = np.moveaxis(power, (0, 1), (-2, -1))
-        p = p + 1e-3 * np.einsum("...cc->...", p)[..., None, None] * np.eye(len(cross))
+        ridge = 1e-3 * np.einsum("...cc->...", p) + 1e-6
+        p = p + ridge[..., None, None] * np.eye(len(cross))
         fitted = np.einsum("...c,...c->...", c, np.linalg.solve(p, c[..., None])[..., 0])
         share = np.where(valid >= _LEAST_OVERLAP, fitted / np.maximum(own, 1e-9), np.nan)
         return np.asarray(share)
