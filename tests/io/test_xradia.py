@@ -151,8 +151,39 @@ def test_tiles_that_were_not_taken_are_zeros(tmp_path):
 
 
 def test_stitched_mosaic_is_one_image(tmp_path):
-    path = xradia(tmp_path / "a.xrm", 1, ImageInfo__MosiacMode=i4(1), ImageInfo__MosiacRows=i4(4))
-    assert open_image(path).data.shape == (ROWS, COLUMNS)
+    """Version 3 stores it whole; its position and its reference are those of one tile."""
+    flat = np.arange(5, dtype="<f4").reshape(1, 5)
+    path = xradia(
+        tmp_path / "a.xrm",
+        1,
+        ImageInfo__MosiacMode=i4(1),
+        ImageInfo__MosiacRows=i4(3),
+        ImageInfo__MosiacColumns=i4(1),
+        ReferenceData__Image=flat.tobytes(),
+    )
+    image, reference = open_images(path)
+    assert image.data.shape == (ROWS, COLUMNS)
+    assert image.meta["mosaic"] == [3, 1]
+    np.testing.assert_array_equal(np.asarray(reference.data), flat)
+    # the tile at the bottom is the last of three rows
+    matrix = np.array(image.stage.image_to_stage)
+    assert matrix @ [2 * 0.02, 2 * 0.02, 1] == pytest.approx([-50.0, 100.0, 1.0])
+    assert image.stage.position[1:] == pytest.approx((-50.0 + 0.02, 100.0))
+
+
+def test_reference_of_its_own_size(tmp_path):
+    """Version 5 states it beside the reference."""
+    flat = np.arange(8, dtype="<u2").reshape(2, 4)
+    path = xradia(
+        tmp_path / "a.xrm",
+        1,
+        ReferenceData__Image=flat.tobytes(),
+        ReferenceData__ImageInfo__ImageHeight=i4(2),
+        ReferenceData__ImageInfo__ImageWidth=i4(4),
+        ReferenceData__ImageInfo__DataType=i4(5),
+    )
+    _, reference = open_images(path)
+    np.testing.assert_array_equal(np.asarray(reference.data), flat[::-1])
 
 
 def test_reference(tmp_path):
@@ -269,3 +300,17 @@ def test_real_series(shared_data):
     for i in (0, 6):
         rows = np.frombuffer(stream(raw, f"Image{i + 1}"), "<u2").reshape(256, 256)
         np.testing.assert_array_equal(np.asarray(image.data[i]), rows[::-1])
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"\0\x0712/30/2021 23:55:59!j#f\x9912/31/2021 00:00:01.5", "2021-12-31T00:00:01.500000"),
+        (b"12/30/21 23:55:59 12/31/21 00:00:01", "2021-12-31T00:00:01"),
+        (b"12/30/21 23:55:59", None),
+        (b"99/99/21 23:55:59 12/31/21 00:00:01", None),
+    ],
+)
+def test_dates_wherever_they_stand(tmp_path, raw, expected):
+    image = open_image(xradia(tmp_path / "a.txrm", 2, ImageInfo__Date=raw))
+    assert (image.meta.get("dates") or [None])[-1] == expected

@@ -7,6 +7,7 @@ version 5 a stream per tile, row by row from the bottom left.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +73,16 @@ def _sample(streams: Streams) -> Stored:
                 f"{path.name} states a mosaic of {rows} x {columns} tiles; is it damaged?"
             )
         data = Mosaic(path, dtype, shape, (rows, columns), count).stitched()
-        meta["mosaic"] = [rows, columns]
         meta["seams"] = "Tiles lie edge to edge as they were taken; seams are not corrected."
     else:
         data = lazy(Planes(path, (count, *shape), dtype, Image(path, dtype, shape)), "sample")
         if count == 1:
             data = data[0]
-    if streams.integer("ImageInfo/MosiacMode") and not tiled:
+    tile = shape if tiled else _joined_tile(streams, shape, (rows, columns))
+    if tile is not None:
         meta["mosaic"] = [rows, columns]
     series = not tiled and count > 1
-    stage, to_stage = _stage(meta, series, pixel, shape, (rows, columns) if tiled else None)
+    stage, to_stage = _stage(meta, series, pixel, tile or shape, (rows, columns) if tile else None)
     return Stored(
         levels=(data,),
         axes=("t", "y", "x") if series else ("y", "x"),
@@ -94,6 +95,18 @@ def _sample(streams: Streams) -> Stored:
         meta=meta,
         missing=tuple(notes),
     )
+
+
+def _joined_tile(
+    streams: Streams, shape: tuple[int, int], grid: tuple[int, int]
+) -> tuple[int, int] | None:
+    """Give the size of a tile of a mosaic that version 3 stored as one image, else None."""
+    whole = grid[0] > 0 and grid[1] > 0 and grid[0] * grid[1] > 1
+    if not whole or not streams.integer("ImageInfo/MosiacMode"):
+        return None
+    if shape[0] % grid[0] or shape[1] % grid[1]:
+        return None
+    return shape[0] // grid[0], shape[1] // grid[1]
 
 
 def _dtype(streams: Streams, name: str) -> np.dtype[Any]:
@@ -219,20 +232,44 @@ def _stage(
     return StagePosition((z, y, x), tilt=tilt, convention="xradia"), matrix
 
 
+def _reference_forms(
+    streams: Streams, held: int
+) -> Iterator[tuple[np.dtype[Any], tuple[int, int]]]:
+    """Give the types and sizes that fit the bytes of the reference image.
+
+    Its own sizes are stated since version 5; before, it has those of one image, or of one tile of
+    a mosaic, and was of single precision in old files that do not state its type.
+    """
+    rows, columns = (streams.integer(f"ImageInfo/Mosiac{key}") or 0 for key in ("Rows", "Columns"))
+    sizes = []
+    for place in ("ReferenceData/ImageInfo", "ImageInfo"):
+        height, width = (streams.integer(f"{place}/Image{key}") for key in ("Height", "Width"))
+        if height and width and min(height, width) > 0:
+            sizes.append((height, width))
+    tile = _joined_tile(streams, sizes[-1], (rows, columns)) if sizes else None
+    sizes += [tile] if tile is not None else []
+    codes = [
+        streams.integer(f"{place}/DataType")
+        for place in ("ReferenceData", "ReferenceData/ImageInfo")
+    ]
+    stated = [_TYPES[code] for code in codes if code in _TYPES]
+    for kind in stated or ["f4", _TYPES.get(streams.integer("ImageInfo/DataType") or 0, "u2")]:
+        dtype = np.dtype("<" + kind)
+        for size in sizes:
+            if size[0] * size[1] * dtype.itemsize == held:
+                yield dtype, size
+
+
 def _reference(streams: Streams, sample: Stored) -> Stored | None:
     """Give the reference image: the beam without the sample, as the sample's was taken."""
     if not streams.has(REFERENCE):
         return None
     path = streams.path
-    height, width = (
-        streams.integer("ImageInfo/ImageHeight") or 0,
-        streams.integer("ImageInfo/ImageWidth") or 0,
-    )
-    name = "ReferenceData/DataType"
-    dtype = _dtype(streams, name if streams.has(name) else "ImageInfo/DataType")
     held = streams.size(REFERENCE) or 0
-    if held != height * width * dtype.itemsize:
+    found = next(_reference_forms(streams, held), None)
+    if found is None:
         return None
+    dtype, (height, width) = found
     plane = Image(path, dtype, (height, width), REFERENCE)
     times = streams.reals("ReferenceData/ExpTime")
     meta: dict[str, Any] = {"format": "xrm", "role": "flat"}

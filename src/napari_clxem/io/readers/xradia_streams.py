@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import weakref
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ REFERENCE = "ReferenceData/Image"
 # Longest stream of numbers that is read: a value per image for each of many motors.
 LONGEST = 1 << 26
 _NAME, _UNIT, _DATE = 25, 15, 40
+_WRITTEN = re.compile(r"\d\d/\d\d/\d{2,4} \d\d:\d\d:\d\d(?:\.\d{1,6})?")
 
 
 def image_stream(number: int) -> str:
@@ -85,19 +87,15 @@ class Streams:
     def dates(self, count: int) -> list[str]:
         """Give when each image was taken, ISO 8601; none where one is missing.
 
-        Each entry has 40 bytes, of which those behind the first zero are left over.
+        Entries of 40 bytes each, of which those behind the first zero are left over; else as many
+        dates as there are images, wherever they stand.
         """
         raw = self.raw("ImageInfo/Date")
-        found = []
-        for start in range(0, count * _DATE, _DATE):
-            text = _text(raw[start : start + _DATE])
-            for pattern in ("%m/%d/%y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%m/%d/%y %H:%M:%S.%f"):
-                try:
-                    found.append(datetime.strptime(text, pattern).isoformat())
-                    break
-                except ValueError:
-                    continue
-        return found if len(found) == count else []
+        texts = [_text(raw[start : start + _DATE]) for start in range(0, count * _DATE, _DATE)]
+        found = [_iso(text) for text in texts]
+        if not all(found):
+            found = [_iso(text) for text in _WRITTEN.findall(raw.decode("latin-1"))]
+        return found if len(found) == count and all(found) else []
 
     def motors(self, count: int) -> dict[str, dict[str, Any]]:
         """Give the position of every named motor at each image, with its unit."""
@@ -114,6 +112,17 @@ class Streams:
                 unit = _text(units[i * _UNIT : (i + 1) * _UNIT])
                 found[name] = {"unit": unit, "positions": [float(str(v)) for v in table[:, i]]}
         return found
+
+
+def _iso(text: str) -> str:
+    """Turn month/day/year and time into ISO 8601; empty where it is no such date."""
+    for year in ("%y", "%Y"):
+        for second in ("%S", "%S.%f"):
+            try:
+                return datetime.strptime(text, f"%m/%d/{year} %H:%M:{second}").isoformat()
+            except ValueError:
+                continue
+    return ""
 
 
 @lru_cache(maxsize=4)
