@@ -8,6 +8,7 @@ stays rigid to round-off.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -207,6 +208,7 @@ _STRAINS = {
 }
 
 
+@lru_cache(maxsize=256)
 def choose(name: str, d_in: int, d_out: int, prior: Calibration | None = None) -> Model:
     """Give the model of that name between frames of `d_in` and `d_out` axes.
 
@@ -281,8 +283,9 @@ def span(points: Floats) -> int:
     """Count the axes that points spread along."""
     if _coincide(points):
         return 0
-    spreads = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
-    return int((spreads > _FLAT * spreads[0]).sum())
+    arms = points - points.mean(axis=0)
+    squares = np.linalg.eigvalsh(arms.T @ arms)
+    return int((squares > _FLAT**2 * squares[-1]).sum())
 
 
 def _coincide(points: Floats) -> bool:

@@ -64,8 +64,8 @@ def _minima(
         quick = descended(landmarks, centre, guesses, middle)
         if quick is not None and quick[0].all():
             return [
-                _solution(model, landmarks, centre, *parts)
-                for parts in zip(*quick[1:], strict=True)
+                _solution(model, landmarks, centre, *(part[row] for part in quick[1:]))
+                for row in _distinct(quick[1], quick[3])
             ]
     found, failed = [], None
     for guess in guesses:
@@ -76,6 +76,16 @@ def _minima(
     if failed is not None and not found:
         raise failed
     return found
+
+
+def _distinct(linears: Floats, costs: Floats) -> list[int]:
+    """Give the rows of minima of their own, the lowest first."""
+    kept: list[int] = []
+    for row in costs.argsort().tolist():
+        far = ((linears[kept] - linears[row]) ** 2).sum(axis=(1, 2))
+        if not kept or far.min() > 1e-6 * (linears[row] ** 2).sum():
+            kept.append(row)
+    return kept
 
 
 def _differ(one: Solution, other: Solution) -> bool:
@@ -176,7 +186,8 @@ def _refine(
     spread = _solve(normal, np.eye(len(normal)), model)
     covariance = _entry_covariance(spread, changes, rows)
     found = _solution(model, landmarks, centre, best.linear, best.middle, best.cost, covariance)
-    if not model.turns or landmarks.fixed_covariance is None:
+    # the compiled projections stay first order, which holds for them, and so must these
+    if not model.turns or model.name == "projection" or landmarks.fixed_covariance is None:
         return found
     count = len(model.bends(best.state))
     return replace(
