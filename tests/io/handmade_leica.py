@@ -7,7 +7,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-DIM = {"x": 1, "y": 2, "z": 3, "t": 4}
+DIM = {"x": 1, "y": 2, "z": 3, "t": 4, "m": 10}
 SETTING = {
     "StagePosX": "0.001",
     "StagePosY": "0.002",

@@ -239,3 +239,13 @@ def test_other_units_are_no_pixel_size(tmp_path):
     image = open_image(path)
     assert image.scale is None
     assert "in V, not metres" in image.missing[0]
+
+
+def test_tiles_that_were_not_joined_are_a_series(tmp_path):
+    data = phantom(3, 4, 5)
+    path = tmp_path / "a.lif"
+    path.write_bytes(one_image(data, "myx", STEP))
+    image = open_image(path)
+    assert image.axes == ("t", "y", "x")
+    np.testing.assert_array_equal(np.asarray(image.data), data)
+    assert "tile scan" in image.missing[0]

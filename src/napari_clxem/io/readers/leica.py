@@ -119,6 +119,8 @@ def _stored(opened: Leica, number: int, image: Any) -> Stored:
         data, axes = data[..., np.newaxis, :], (*axes[:-1], "y", "x")
         pixel["y"] = pixel.get("x")
         notes.append("It is a section along the axis, one row thick, taken as wide as a column.")
+    if "M" in image.dims:
+        notes.append("It is a tile scan, shown as a series of its tiles; join them in LAS X first.")
     rows, columns = (data.shape[axes.index(axis)] for axis in "yx")
     stage, to_stage, stage_notes = about.stage((rows, columns), pixel)
     size = data.shape[axes.index("c")] if "c" in axes else 1
