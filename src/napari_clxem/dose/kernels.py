@@ -81,19 +81,11 @@ def _span(value: float, slope: float, bound: float, low: int, high: int) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _chord(
-    x0: float, dx: float, y0: float, dy: float, square: float, radius: float, count: int
-) -> Any:
-    """Columns where x² square + y² <= radius², with one to three to spare at either end."""
-    a = dx * dx * square + dy * dy
-    if a <= 0.0:
-        return 0, count
-    h = x0 * dx * square + y0 * dy
-    c = x0 * x0 * square + y0 * y0 - radius * radius * (1.0 + 1e-6)
-    under = h * h - a * c
-    if under < 0.0:
-        return 0, 0
-    return _span(h / a, 1.0, np.sqrt(under) / a, 0, count)
+def _column(place: float, count: int) -> Any:
+    """Column at or below a place, within [0, count]; as float it cannot overflow."""
+    if place <= 0.0:
+        return 0
+    return count if place >= count else int(place)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -128,19 +120,35 @@ def _add_flat(raster: Any, plane: Any, dose: float, beam: Any, stairs: Any, look
     fall = 1.0 if disc else 0.0  # what is free across shrinks along the axis only in a disc
     ny, nx = raster.shape
     dy, dx = plane[1, 2], plane[2, 2]
+    # where a row cuts the ellipses of the farthest tilt and of the least: a c² + 2 h c + ... = 0
+    far, near = dx * dx * least + dy * dy, dx * dx * most + dy * dy
+    per_far, per_near = 1.0 / far, 1.0 / near
+    outside, inside = radius * radius * (1.0 + 1e-6), radius * radius * (1.0 - 1e-6)
     top, bottom = _rows(plane, reach, along, ny)
     for row in range(top, bottom):
         line = raster[row]
         y0 = plane[1, 0] + plane[1, 1] * row
         x0 = plane[2, 0] + plane[2, 1] * row
-        if disc:  # the farthest tilt's ellipse, cut by the row
-            start, stop = _chord(x0, dx, y0, dy, least, radius, nx)
-            inner, outer = _chord(x0, dx, y0, dy, most, radius, nx)
-            inner, outer = inner + 4, outer - 4  # the chord has pixels to spare
-        else:
+        start, stop = 0, nx
+        inner, outer = nx, nx
+        if not disc:
             start, stop = _span(y0, dy, along, 0, nx)
             start, stop = _span(x0, dx, reach, start, stop)
-            inner, outer = stop, stop
+        elif far > 0.0 and near > 0.0:
+            h = x0 * dx * least + y0 * dy
+            under = h * h - far * (x0 * x0 * least + y0 * y0 - outside)
+            if under < 0.0:
+                continue
+            half = np.sqrt(under) * per_far
+            start = _column(-h * per_far - half, nx)
+            stop = _column(-h * per_far + half + 2.0, nx)
+            h = x0 * dx * most + y0 * dy
+            under = h * h - near * (x0 * x0 * most + y0 * y0 - inside)
+            if under > 0.0:
+                half = np.sqrt(under) * per_near
+                inner = _column(-h * per_near - half + 1.0, nx)
+                outer = _column(-h * per_near + half + 1.0, nx)
+        inner = max(inner, start)
         if outer <= inner:
             inner, outer = stop, stop
         for column in range(inner, outer):  # hit by all images
