@@ -25,9 +25,9 @@ from qtpy.QtWidgets import (
 from napari_clxem.dose import Exposure
 from napari_clxem.plugin.controllers import release, workspace_for
 from napari_clxem.plugin.widgets.session import SessionWidget
-from napari_clxem.session import Session, Store, edits, load, save
+from napari_clxem.session import Session, Store, edits, load, open_dataset, save
 from napari_clxem.session.chain import Chained
-from napari_clxem.session.model import Dataset, Link, Site
+from napari_clxem.session.model import Dataset, FileRef, Frame, Link, Site
 
 pytestmark = pytest.mark.gl
 
@@ -481,6 +481,34 @@ def test_packing_and_merging_what_comes_back(dock, on_disk, tmp_path, qtbot, mon
     assert on_disk.store.undo_label == f"Merge {there.name}"
     on_disk.store.undo()
     assert on_disk.store.session.sites[0].status == "milled"
+
+
+def test_an_image_taken_away_is_shown_small_after_the_merge(
+    dock, on_disk, grid, tmp_path, qtbot, monkeypatch
+):
+    from napari_clxem.session.travel import pack
+
+    monkeypatch.setattr("napari_clxem.plugin.controllers.loading.open_dataset", open_dataset)
+    far = replace(
+        grid.session.datasets[0], id="far", name="far", frame="far", file=FileRef(path="/far.tif")
+    )
+    link = replace(grid.session.links[0], id="to-far", moving="far")
+    theirs = edits.put(on_disk.store.session, Frame(name="far"), far, link)
+    images = {"far": "stack"}
+
+    def opened(one):
+        return grid.open(None, replace(one, id=images.get(one.id, one.id)))
+
+    trip = pack(theirs, tmp_path / "back.clxem.zip", opened, budget=200_000).path
+    on_disk.show_site("c1", "tomogram")
+    dock.verbs.compare(trip)
+    qtbot.waitUntil(lambda: dock.dialog is not None, timeout=10000)
+    click(qtbot, dock.dialog, "Merge")
+    qtbot.waitUntil(lambda: ("far", 0) in on_disk.layers.layers, timeout=10000)
+    assert on_disk.layers.layers["far", 0].name == "far (small picture) · beads"
+    qtbot.waitUntil(
+        lambda: ["far", "▫ small picture"] in [line[:2] for line in lines(dock)], timeout=10000
+    )
 
 
 def test_a_travel_package_is_opened_like_a_session(dock, grid, saved_grid, tmp_path, qtbot):

@@ -206,8 +206,8 @@ class GridVerbs:
 
         self.task.start(f"Comparing with {place.name}", work, done)
 
-    def take_merge(self, found: Merge, choices: Mapping[str, Side], name: str) -> bool:
-        """Make a merge one step; False, and the user is told, where it cannot be.
+    def take_merge(self, found: Merge, choices: Mapping[str, Side], name: str) -> None:
+        """Make a merge one step; where it cannot be, the user is told.
 
         Parameters
         ----------
@@ -218,33 +218,28 @@ class GridVerbs:
         name : str
             Of the other copy.
         """
+        path, pictures = self.store.path, self._pictures
+        if path is None or not pictures:
+            self._commit_merge(found, choices, name)
+            return
+        # Small pictures come first: images that were taken elsewhere are then there to be shown.
+        self.task.start(
+            f"Merging {name}",
+            lambda _progress: keep_pictures(path, found.ours, pictures),
+            lambda _done: self._commit_merge(found, choices, name),
+        )
+
+    def _commit_merge(self, found: Merge, choices: Mapping[str, Side], name: str) -> None:
         if self.store.session is not self._compared:
             show_error("The session was changed since it was compared; compare it again.")
-            return False
+            return
         try:
             merged = found.session(choices)
             for sentence in found.restored(choices):
                 show_info(sentence)
             self.store.commit(merged, f"Merge {name}")
-            self._keep_pictures()
         except ClxemError as error:
             show_error(str(error))
-            return False
-        return True
-
-    def _keep_pictures(self) -> None:
-        """Show images that were taken elsewhere as the small pictures that came with a merge."""
-        path, session, pictures = self.store.path, self.store.session, self._pictures
-        if path is None or not pictures:
-            return
-
-        def show(_done: None) -> None:
-            self.look_for_missing()
-            view = self.workspace.view
-            if view.frame:
-                self.workspace.show_site(view.site, view.frame, wait=False)
-
-        self._quietly(lambda _progress: keep_pictures(path, session, pictures), show)
 
     def recover(self, left: Recovery) -> None:
         """Go on from what a crash has left."""
