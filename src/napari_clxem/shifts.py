@@ -51,11 +51,14 @@ class BlockShifts:
         Pixels that take each block onto the fixed image.
     scores : (n,) array
         Correlation of each.
+    compared : int
+        How many parts had pixels enough on both sides, those without a shift within reach too.
     """
 
     centres: Floats
     shifts: Floats
     scores: Floats
+    compared: int = 0
 
 
 def correlate(fixed: Floats, moving: Floats, overlap: float = OVERLAP) -> Floats:
@@ -177,12 +180,14 @@ def block_shifts(fixed: Floats, moving: Floats, blocks: int = 3, reach: float = 
     padded = np.pad(np.asarray(fixed, float), margin, constant_values=np.nan)
     edges = [np.linspace(0, n, blocks + 1).astype(int) for n in np.shape(moving)]
     centres, shifts, scores = [], [], []
+    compared = 0
     for top, bottom in pairwise(edges[0]):
         for left, right in pairwise(edges[1]):
             part = np.asarray(moving, float)[top:bottom, left:right]
             around = padded[top : bottom + 2 * margin, left : right + 2 * margin]
             if min(np.isfinite(part).mean(), np.isfinite(around).mean()) < 0.5:
                 continue
+            compared += 1
             found = find_shift(around, part, (margin, margin), reach)
             if found is None:
                 continue
@@ -192,7 +197,10 @@ def block_shifts(fixed: Floats, moving: Floats, blocks: int = 3, reach: float = 
                 shifts.append(off)
                 scores.append(found.score)
     return BlockShifts(
-        np.array(centres).reshape(-1, 2), np.array(shifts).reshape(-1, 2), np.array(scores)
+        np.array(centres).reshape(-1, 2),
+        np.array(shifts).reshape(-1, 2),
+        np.array(scores),
+        compared,
     )
 
 

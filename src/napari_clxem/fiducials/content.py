@@ -22,9 +22,11 @@ _REACHES = (6.0, 4.0, 3.0, 3.0)  # of the blocks' votes, round by round, pixels
 _BLOCKS = 4
 _LEAST_SCORE = 0.3
 # The best place must beat the next one by this factor, or leave so much less unexplained.
-_LEAST_LEAD, _LEAST_GAP = 1.15, 2.0
-# Parts of one place agree better than this, pixels of the coarser image.
+_LEAST_LEAD, _LEAST_GAP = 1.15, 1.5
+# Parts of one place agree better than this, pixels of the coarser image, where so many of them
+# do; none may where the share of those that agree is below the first.
 _MOST_SCATTER = 0.8
+_SHARES = (0.25, 0.75)
 
 
 def align(
@@ -68,16 +70,26 @@ def align(
     one = _picture(moving, moving_spacing, "moving")
     other = _picture(fixed, fixed_spacing, "fixed")
     prior = prior or Calibration(scale_sd=0.01, shear_sd=0.003)
-    found = _agree(one, other, _coarse(one, other, start, turn), prior, _REACHES[0])
+    found, share = _agree(one, other, _coarse(one, other, start, turn), prior, _REACHES[0])
     for reach in _REACHES[1:]:
-        found = _agree(one, other, Affine(found.affine), prior, reach)
-    scatter = float(np.sqrt((found.residuals**2).sum() / max(2 * len(found.residuals) - 4, 1)))
-    if scatter > _MOST_SCATTER * max(*moving_spacing, *fixed_spacing):
-        raise NoMatch(
-            f"The parts of the moving image agree only to {scatter:.2f} µm on their place; these "
-            "may be two places that look alike. Link the frames by landmarks."
-        )
+        found, share = _agree(one, other, Affine(found.affine), prior, reach)
+    _check_agreement(found, share, max(*moving_spacing, *fixed_spacing))
     return found
+
+
+def _check_agreement(found: Fit, share: float, pixel: float) -> None:
+    """Refuse parts that agree no better than those of two places that look alike.
+
+    The fewer of them agree, the better these have to.
+    """
+    scatter = float(np.sqrt((found.residuals**2).sum() / max(2 * len(found.residuals) - 4, 1)))
+    few, enough = _SHARES
+    allowed = _MOST_SCATTER * pixel * float(np.clip((share - few) / (enough - few), 0.0, 1.0))
+    if scatter > allowed:
+        raise NoMatch(
+            f"{share:.0%} of the parts of the moving image agree on their place, to {scatter:.2f} "
+            "µm; these may be two places that look alike. Link the frames by landmarks."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,8 +156,11 @@ def _coarse(moving: _Picture, fixed: _Picture, start: UncertainAffine, turn: flo
 
 def _agree(
     moving: _Picture, fixed: _Picture, found: Affine, prior: Calibration, reach: float
-) -> Fit:
-    """Let the blocks of the moving image vote on what is still missing from `found`."""
+) -> tuple[Fit, float]:
+    """Let the blocks of the moving image vote on what is still missing from `found`.
+
+    The second answer is the share of them that agree.
+    """
     pixel = max(moving.spacing)
     shape = tuple(
         int(np.floor((n - 1) * s / pixel)) + 1
@@ -171,7 +186,8 @@ def _agree(
     squares = (rough.residuals[rough.inliers] ** 2).sum()
     sigma = max(float(np.sqrt(squares / rough.dof)), 0.02 * pixel)
     kept = rough.inliers
-    return fit(points[kept], places[kept], "affine", fixed_sigma=sigma, prior=prior)
+    agreed = fit(points[kept], places[kept], "affine", fixed_sigma=sigma, prior=prior)
+    return agreed, float(kept.sum()) / votes.compared
 
 
 def _outline(place: Affine, image: _Picture, pixel: float) -> tuple[Floats, tuple[int, int]]:
