@@ -49,7 +49,7 @@ def test_kernels_that_fail_to_compile_say_so(monkeypatch):
 
 def test_the_first_use_does_not_wait_for_the_compiler(monkeypatch):
     monkeypatch.setattr(compiling, "_made", {})
-    monkeypatch.setattr(compiling, "_deadline", {})
+    monkeypatch.setattr(compiling, "_deadline", [])
     monkeypatch.setattr(compiling, "_PATIENCE", 0.05)
     monkeypatch.setattr(compiling, "_make", lambda name, future: time.sleep(3.0))
     begin = time.monotonic()

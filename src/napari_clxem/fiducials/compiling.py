@@ -25,7 +25,7 @@ _MODULES = ("fit_kernels", "filter_kernels")
 
 _lock = Lock()
 _made: dict[str, Future[Any]] = {}
-_deadline: dict[str, float] = {}
+_deadline: list[float] = []
 
 
 def warm(block: bool = False) -> None:
@@ -47,8 +47,9 @@ def ready(name: str) -> Any | None:
     future = _start(name)
     if not future.done():
         with _lock:
-            until = _deadline.setdefault(name, time.monotonic() + _PATIENCE)
-        wait([future], timeout=max(0.0, until - time.monotonic()))
+            if not _deadline:
+                _deadline.append(time.monotonic() + _PATIENCE)
+        wait([future], timeout=max(0.0, _deadline[0] - time.monotonic()))
     return future.result() if future.done() else None
 
 
