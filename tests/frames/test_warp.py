@@ -174,6 +174,18 @@ def test_what_no_point_maps_to_is_refused():
     assert all("stay near the landmarks" in sentence for sentence in said)
 
 
+def test_two_landmarks_at_one_place_are_refused_or_averaged():
+    rng = np.random.default_rng(15)
+    moving = rng.uniform(-20, 20, (12, 2))
+    twice, fixed = np.vstack([moving, moving[:1]]), np.vstack([moving, moving[:1] + 0.1])
+    with pytest.raises(DegenerateError, match="Landmarks 0 and 12 lie at the same"):
+        fit(twice, fixed, "tps")
+    found = fit(twice, fixed, "tps", fixed_sigma=0.1)
+    np.testing.assert_allclose(found.transform(moving[:1]), moving[:1] + 0.05, atol=0.06)
+    with pytest.raises(DegenerateError, match="8 places"):
+        fit(np.repeat(moving[:4], 3, 0), np.repeat(moving[:4], 3, 0), "tps", fixed_sigma=0.1)
+
+
 def test_axes_and_priors_are_checked():
     points = np.random.default_rng(12).uniform(-5, 5, (9, 3))
     with pytest.raises(PointsError, match="same axes"):

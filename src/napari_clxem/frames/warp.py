@@ -188,6 +188,7 @@ def warped(landmarks: Landmarks, robust: bool) -> Warp:
     DegenerateError
         Where a single landmark carries one direction alone, or the spline folds.
     """
+    _require_places(landmarks)
     require_company(landmarks.moving)
     inliers = np.ones(len(landmarks.moving), bool)
     found = _laid(landmarks, inliers)
@@ -235,6 +236,23 @@ def _outlier(found: Warp) -> int | None:
     gate = region_threshold(misses.shape[1], found.region_dof, _INLIER)
     worst = int(squares.argmax())
     return int(np.flatnonzero(found.inliers)[worst]) if squares[worst] > gate else None
+
+
+def _require_places(landmarks: Landmarks) -> None:
+    """Refuse landmarks at one and the same place where these are too few or contradict."""
+    moving = landmarks.moving
+    far = np.linalg.norm(moving[:, np.newaxis] - moving, axis=2)
+    same = np.triu(far <= 1e-9 * far.max(), 1)
+    if not same.any():
+        return
+    one, other = (int(index[0]) for index in np.nonzero(same))
+    least = choose("tps", *_axes(landmarks)).least
+    places = len(moving) - int(same.any(axis=0).sum())
+    if landmarks.fixed_covariance is None or places < least:
+        raise DegenerateError(
+            f"Landmarks {one} and {other} lie at the same moving place, which a thin-plate spline "
+            f"cannot map twice; keep one of them, and {least} places in all."
+        )
 
 
 def require_company(moving: Floats) -> None:
