@@ -144,8 +144,11 @@ def error_map(
     PointsError
         Where the grid is empty or its numbers are not finite.
     """
-    step = np.broadcast_to(np.asarray(pixel, float), 2)
-    corner = np.asarray(origin, float)
+    try:
+        step = np.broadcast_to(np.asarray(pixel, float), 2)
+        corner = np.asarray(origin, float)
+    except (TypeError, ValueError) as error:
+        raise PointsError("The grid of an error map is not numbers; give (y, x) in µm.") from error
     if corner.shape != (2,) or not np.isfinite([*corner, *step, height]).all():
         raise PointsError("The grid of an error map needs a finite origin (y, x) and pixel, µm.")
     if len(shape) != 2 or min(shape) < 1:
