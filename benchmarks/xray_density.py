@@ -16,6 +16,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import fftconvolve
 
 from napari_clxem.xray import (
     DECISION,
@@ -28,6 +29,7 @@ from napari_clxem.xray import (
     difference,
     fit_scale,
     normalise,
+    project,
     reconstruct,
 )
 from napari_clxem.xray.noise import ball
@@ -120,20 +122,19 @@ def rates(wedge: Wedge, rng: np.random.Generator, size: float) -> tuple[float, f
         [(z, y, x) for z in (40, 64, 88) for y in range(12, 90, 16) for x in range(36, 160, 20)]
     )
     value = float(blank.limits.detection[index])
-    truth = spheres(SHAPE, grid * PIXEL, diameter, value, PIXEL)
-    from napari_clxem.xray import project
-
+    if index == 0:  # one voxel, looked at by itself
+        truth, kernel = empty.copy(), np.ones((1, 1, 1), np.float32)
+        truth[tuple(grid.T)] = value
+    else:
+        truth = spheres(SHAPE, grid * PIXEL, diameter, value, PIXEL)
+        kernel = ball(diameter, np.full(3, PIXEL)).astype(np.float32)
     shown = reconstruct(noise + project(truth, TILTS, PIXEL), TILTS, PIXEL, thickness=SHAPE[0]).data
-    from scipy.signal import fftconvolve
-
-    kernel = ball(diameter, np.full(3, PIXEL)).astype(np.float32)
     means = [
         fftconvolve(v - blank.offset, kernel, mode="same")[24:-24, 8:-8, 24:-24]
         for v in (blank.data + blank.offset, shown)
     ]
     inner = grid - (24, 8, 24)
     limit = float(blank.limits.decision[index])
-    del empty
     return float((means[0] > limit).mean()), float((means[1][tuple(inner.T)] > limit).mean())
 
 
@@ -144,7 +145,8 @@ def main() -> None:
     options = parser.parse_args()
     wedge = calibrate_wedge(TILTS, PIXEL, shape=(SHAPE[0], SHAPE[2]))
     print(f"{PHOTONS:.0f} detected photons per pixel; wedge factor by size (px):")
-    print("  ", dict(zip((wedge.diameters / PIXEL).round(0), wedge.factor.round(2), strict=True)))
+    for size, factor in zip(wedge.diameters / PIXEL, wedge.factor, strict=True):
+        print(f"  {size:5.2f}: {factor:.2f}")
     rows, totals, projections, spurious, missed = [], [], [], 0, 0
     for seed in range(options.phantoms):
         rng = np.random.default_rng(seed)

@@ -107,11 +107,11 @@ def test_each_cluster_has_its_place_size_density_and_mass(found):
     ):
         assert cluster.centre == pytest.approx(centre, abs=0.7 * PIXEL)
         assert cluster.diameter == pytest.approx(diameter, abs=max(3 * cluster.diameter_sd, PIXEL))
-        assert cluster.density == pytest.approx(value, rel=0.12)
+        assert cluster.density == pytest.approx(value, rel=0.1)
         assert cluster.mass.value == pytest.approx(mass, rel=0.2)
         assert abs(cluster.mass.value - mass) < 3 * cluster.mass.sd
         assert cluster.thresholded < mass
-        assert cluster.significance > found.seed
+        assert cluster.significance > found.level
         assert found.labels[tuple(np.round(centre / PIXEL).astype(int))] == cluster.name
 
 
@@ -130,14 +130,23 @@ def test_without_a_wedge_densities_are_too_low_and_a_note_says_so(experiment, fo
         assert cluster.density < 0.95 * right.density
 
 
-def test_the_source_of_the_contrast_and_its_error_go_into_the_result(experiment):
-    volume = spheres(SHAPE, CENTRES, DIAMETERS, DENSITIES, PIXEL)
-    volume += np.random.default_rng(0).normal(0, 0.02, SHAPE).astype(np.float32)
+SMALL = (40, 50, 60)
+SMALL_MASS = 1.2 * np.pi / 6 * (9 * PIXEL) ** 3
+
+
+def small_volume(rng):
+    """Give one sphere in noise, with nothing missing."""
+    sphere = spheres(SMALL, np.array([[20, 25, 30]]) * PIXEL, 9 * PIXEL, 1.2, PIXEL)
+    return sphere + rng.normal(0, 0.02, SMALL).astype(np.float32)
+
+
+def test_the_source_of_the_contrast_and_its_error_go_into_the_result():
+    volume = small_volume(np.random.default_rng(0))
     exact = density(volume, None, PIXEL, Contrast(1e4, "a spectrum"))
     loose = density(volume, None, PIXEL, Contrast(1e4, "a spectrum", sd=2000.0))
     assert any("a spectrum" in note for note in exact.notes)
     # with nothing missing, and 1e4 cm²/g, absorption in 1/µm is density in g/cm³
-    assert exact.total.value == pytest.approx(MASSES.sum(), rel=0.05)
+    assert exact.total.value == pytest.approx(SMALL_MASS, rel=0.05)
     assert loose.total.sd == pytest.approx(
         np.hypot(exact.total.sd, 0.2 * exact.total.value), rel=1e-3
     )
@@ -147,9 +156,8 @@ def test_the_source_of_the_contrast_and_its_error_go_into_the_result(experiment)
 
 def test_two_tomograms_give_the_same_as_their_difference():
     rng = np.random.default_rng(1)
-    iron = spheres(SHAPE, CENTRES, DIAMETERS, DENSITIES, PIXEL)
-    low = rng.normal(0.9, 0.02, SHAPE).astype(np.float32)
-    high = (SCALE * low + iron + rng.normal(0, 0.02, SHAPE)).astype(np.float32)
+    low = rng.normal(0.9, 0.02, SMALL).astype(np.float32)
+    high = SCALE * low + small_volume(rng)
     contrast = Contrast(1e4, "phantom")
     pair = density(high, low, PIXEL, contrast, scale=SCALE)
     alone = density(difference(low, high, SCALE), None, PIXEL, contrast)
@@ -171,6 +179,7 @@ def test_limits_hold_what_they_claim_in_noise():
     assert 0.0003 < above < 0.003
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("failure", "told"),
     [("flats", "disagree"), ("misaligned", "lower"), ("scale", "disagree")],
@@ -214,9 +223,7 @@ def test_the_projected_mass_is_plain_arithmetic():
 
 
 def test_a_disagreeing_projection_is_flagged():
-    rng = np.random.default_rng(5)
-    volume = spheres(SHAPE, CENTRES, DIAMETERS, DENSITIES, PIXEL)
-    volume += rng.normal(0, 0.02, SHAPE).astype(np.float32)
+    volume = small_volume(np.random.default_rng(5))
     change = 0.5 * project(volume, [0.0], PIXEL)[0]
     told = density(volume, None, PIXEL, Contrast(1e4, "phantom"), projection=change).notes
     assert any("disagree by more than 20 %" in note for note in told)
@@ -293,8 +300,8 @@ def test_the_calibration_corrects_a_sphere_it_has_not_seen(experiment):
 
 
 def test_wedges_that_cannot_be_calibrated_are_refused(experiment):
-    with pytest.raises(ImageError, match="below 2 voxels"):
-        calibrate_wedge(TILTS, PIXEL, diameters=[PIXEL])
+    with pytest.raises(ImageError, match="below a voxel"):
+        calibrate_wedge(TILTS, PIXEL, diameters=[0.5 * PIXEL])
     with pytest.raises(ImageError, match="too small"):
         calibrate_wedge(TILTS, PIXEL, shape=(32, 64), diameters=[20 * PIXEL])
     with pytest.raises(ImageError, match="margin of 3"):

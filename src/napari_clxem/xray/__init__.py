@@ -5,8 +5,9 @@ from __future__ import annotations
 from napari_clxem.xray.absorption import Transmission, normalise, wiener, zone_plate_mtf
 from napari_clxem.xray.alignment import TiltAlignment, align_beads, follow, resample
 from napari_clxem.xray.contrast import FE2O3_709_700, Contrast, tabulated_contrast
+from napari_clxem.xray.halves import local_resolution, split
 from napari_clxem.xray.masks import round_mask, soft_mask
-from napari_clxem.xray.mass import Cluster, Density, Mass, density, projected_mass
+from napari_clxem.xray.mass import density, projected_mass
 from napari_clxem.xray.noise import DECISION, DETECTION, Limits
 from napari_clxem.xray.pairing import Pair, align_pair, difference, fit_scale, same_tilts
 from napari_clxem.xray.proximity import Proximity, proximity
@@ -16,7 +17,8 @@ from napari_clxem.xray.reconstruction import (
     reconstruct,
     reconstruct_lazily,
 )
-from napari_clxem.xray.resolution import Correlation, fsc, local_resolution, split
+from napari_clxem.xray.resolution import Correlation, fsc
+from napari_clxem.xray.results import Cluster, Density, Mass
 from napari_clxem.xray.wedge import Wedge, calibrate_wedge
 
 __all__ = [

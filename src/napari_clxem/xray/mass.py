@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from napari_clxem.xray.contrast import Contrast
 from napari_clxem.xray.masks import Spacing, per_axis
 from napari_clxem.xray.noise import DECISION, Limits, background, deviations, noise_map
 from napari_clxem.xray.pairing import difference
+from napari_clxem.xray.results import Cluster, Density, Mass
 from napari_clxem.xray.wedge import Wedge
 
 Floats = NDArray[np.floating[Any]]
@@ -30,133 +30,6 @@ _STREAKS = 0.07
 """Relative error that the streaks of other clusters leave in a mass, as measured on phantoms."""
 _PICOGRAMS = 1.0  # g/cm³ times µm³
 _PER_CM = 1e4  # 1/µm
-
-
-@dataclass(frozen=True)
-class Mass:
-    """A mass with its standard deviation, pg; the latter with that of the contrast."""
-
-    value: float
-    sd: float
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval, pg."""
-        return self.value - 1.96 * self.sd, self.value + 1.96 * self.sd
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """One labelled cluster.
-
-    Attributes
-    ----------
-    name : int
-        Its number in the labels.
-    centre : tuple of float
-        (z, y, x), µm.
-    voxels : int
-        Labelled ones.
-    mass : Mass
-        Over the cluster and its surroundings, divided by what the wedge leaves of it.
-    thresholded : float
-        Mass of the labelled voxels alone, as they show it, pg.
-    density, density_sd : float
-        Of the core, divided by what the wedge leaves of it, g/cm³.
-    diameter, diameter_sd : float
-        Of a sphere that would look as wide along the beam, µm.
-    significance : float
-        Peak over the standard deviation of the background.
-    """
-
-    name: int
-    centre: tuple[float, float, float]
-    voxels: int
-    mass: Mass
-    thresholded: float
-    density: float
-    density_sd: float
-    diameter: float
-    diameter_sd: float
-    significance: float
-
-
-@dataclass(frozen=True, eq=False)
-class Density:
-    """Density of the element's compound, its clusters and their masses.
-
-    Attributes
-    ----------
-    data : (nz, ny, nx) float32 array
-        g/cm³ as shown, background taken off, not corrected for the wedge.
-    spacing : tuple of float
-        Voxel size, µm.
-    contrast : Contrast
-        The difference of mass attenuation used, with its source.
-    scale : float
-        Share of the absorption at the lower energy that was taken off.
-    offset, sigma : float
-        Middle and standard deviation of the background, g/cm³.
-    noise : (nz, ny, nx) float32 array
-        Standard deviation of the background at each voxel, g/cm³.
-    level, seed : float
-        Standard deviations there that a cluster's voxels, and its peak, exceed.
-    limits : Limits
-        What can be told from nothing, by size.
-    labels : (nz, ny, nx) int32 array
-        Clusters, numbered from 1.
-    clusters : tuple of Cluster
-    total : Mass
-        Sum over the clusters.
-    masked : Mass
-        Over a generous mask, not divided by anything: what streaks carry out of it is missing.
-    projection : Mass or None
-        From the projection without tilt alone.
-    negative : int
-        Clusters found alike in the negative of the map: as many are expected to be false.
-    notes : tuple of str
-        What a reader must know.
-    """
-
-    data: NDArray[np.float32]
-    spacing: tuple[float, ...]
-    contrast: Contrast
-    scale: float
-    offset: float
-    sigma: float
-    noise: NDArray[np.float32]
-    level: float
-    seed: float
-    limits: Limits
-    labels: NDArray[np.int32]
-    clusters: tuple[Cluster, ...]
-    total: Mass
-    masked: Mass
-    projection: Mass | None
-    negative: int
-    notes: tuple[str, ...]
-
-    def rows(self) -> list[dict[str, float]]:
-        """Give one row per cluster for a table or CSV; units are in the names."""
-        return [
-            {
-                "cluster": cluster.name,
-                "z (um)": cluster.centre[0],
-                "y (um)": cluster.centre[1],
-                "x (um)": cluster.centre[2],
-                "mass (pg)": cluster.mass.value,
-                "mass low (pg)": cluster.mass.interval[0],
-                "mass high (pg)": cluster.mass.interval[1],
-                "mass above threshold (pg)": cluster.thresholded,
-                "density (g/cm3)": cluster.density,
-                "density sd (g/cm3)": cluster.density_sd,
-                "diameter (um)": cluster.diameter,
-                "diameter sd (um)": cluster.diameter_sd,
-                "voxels": cluster.voxels,
-                "peak over noise": cluster.significance,
-            }
-            for cluster in self.clusters
-        ]
 
 
 def density(
@@ -372,7 +245,7 @@ def _refuse_reversed(values: Floats, labels: NDArray[np.int32], hollows: NDArray
 def _limits(values: Floats, step: Floats, free: NDArray[np.bool_], wedge: Wedge | None) -> Limits:
     width = float(np.prod(step) ** (1 / 3))
     diameters = np.array(_SIZES) * width
-    diameters[0] = (6 / np.pi) ** (1 / 3) * width
+    diameters[0] = (6 / np.pi) ** (1 / 3) * width  # of a ball with the volume of a voxel
     sigma = deviations(values, step, diameters, free, 0.0)
     factor = np.ones(len(diameters)) if wedge is None else wedge.density_factor(diameters)
     return Limits(diameters, sigma, factor)

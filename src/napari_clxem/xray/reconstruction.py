@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,18 +23,15 @@ from napari_clxem.xray.geometry import (
     Support,
     Weighting,
     check_tilts,
-    golden_order,
     lay_out,
 )
+from napari_clxem.xray.solving import Method, Solver, block_size, grouped, lanes_for
 
-Method = Literal["SART", "SIRT"]
 Progress = Callable[[float, str], None]
 
 #: Share of the residual taken away per correction where none is given. Five times as much acts like
 #: a relaxation of scikit-image, which divides by the sum of squared weights.
 RELAXATION = {"SART": 0.5, "SIRT": 1.0}
-_LANES = (16, 8, 4, 1)
-_LEAST_PATH = 1.0  # voxels; shorter rays only graze a corner and would be given too much weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,8 +161,8 @@ def reconstruct(
     if tuple(data.shape) != shape:
         raise ImageError(f"The output has shape {tuple(data.shape)}; give one of shape {shape}.")
     threads = workers or os.cpu_count() or 1
-    solver = _Solver(geometry, method, share, iterations, pixel[1], limits)
-    size = block or _block(geometry, shape[1], memory, threads)
+    solver = Solver(geometry, method, share, iterations, pixel[1], limits)
+    size = block or block_size(geometry, shape[1], memory, threads)
     squares = np.zeros(iterations)
     starts = range(0, shape[1], size)
     with ThreadPoolExecutor(threads) as pool:
@@ -265,12 +262,12 @@ def project(
     if array.ndim != 3:
         raise ImageError(f"A volume has three axes (z, y, x), not the {array.ndim} given.")
     geometry = lay_out(tilts, array.shape[2], array.shape[0], axis)
-    lanes, threads = _lanes(array.shape[1]), workers or os.cpu_count() or 1
+    lanes, threads = lanes_for(array.shape[1]), workers or os.cpu_count() or 1
     inner = slice(geometry.pad, geometry.pad + geometry.width)
     shadows = np.empty((len(geometry.tilts), array.shape[1], geometry.width), np.float32)
 
     def one(start: int) -> None:
-        part = _grouped(array[:, start : start + lanes], lanes)
+        part = grouped(array[:, start : start + lanes], lanes)
         shadow = np.zeros((len(geometry.tilts), geometry.bins, lanes), np.float32)
         projection.cast_all(part, geometry.bounds, shadow, geometry.steps, (0,) * lanes)
         found = shadow[:, inner, : array.shape[1] - start]
@@ -280,81 +277,6 @@ def project(
         list(pool.map(one, range(0, array.shape[1], lanes)))
     shadows *= np.float32(_pixel(spacing)[1])
     return shadows
-
-
-class _Solver:
-    """Everything that is the same for all slices."""
-
-    def __init__(
-        self,
-        geometry: Geometry,
-        method: Method,
-        relaxation: float,
-        iterations: int,
-        pixel: float,
-        limits: tuple[float, float] | None,
-    ) -> None:
-        low, high = (-np.inf, np.inf) if limits is None else limits
-        self.geometry, self.method, self.iterations = geometry, method, iterations
-        self.relaxation, self.pixel = np.float32(relaxation), pixel
-        self.low, self.high = np.float32(low), np.float32(high)
-        self.order = golden_order(geometry.tilts)
-        self.weights = _weights(geometry)
-        self.rays = int((self.weights > 0).sum())
-
-    def solve(
-        self, stack: NDArray[np.float32], threads: int, pool: ThreadPoolExecutor, told: Any
-    ) -> tuple[NDArray[np.float32], Floats]:
-        """Give slices (nz, n, nx) of a stack (tilts, n, nx), and the squared residuals."""
-        slices = stack.shape[1]
-        lanes = _lanes(-(-slices // threads))
-        starts = range(0, slices, lanes)
-        groups = [self._padded(stack[:, s : s + lanes], lanes) for s in starts]
-        images = [np.zeros((*self.geometry.shape, lanes), np.float32) for _ in starts]
-        squares = np.zeros(self.iterations)
-        for turn in range(self.iterations):
-            told(turn / self.iterations)
-            squares[turn] = sum(pool.map(self._pass, images, groups))
-        told(1.0)
-        tomogram = np.concatenate([image.transpose(0, 2, 1) for image in images], axis=1)
-        return tomogram[:, :slices], squares
-
-    def _pass(self, image: NDArray[np.float32], data: NDArray[np.float32]) -> float:
-        from napari_clxem.xray import projection
-
-        slices = (self.geometry.bounds, self.geometry.prior)
-        steps = self.geometry.steps
-        lanes = (0,) * image.shape[-1]
-        rest = (self.relaxation, self.low, self.high, lanes)
-        if self.method == "SIRT":
-            return float(projection.sirt_pass(image, *slices, data, self.weights, steps, *rest))
-        return float(
-            projection.sart_pass(image, *slices, data, self.weights, steps, self.order, *rest)
-        )
-
-    def _padded(self, part: NDArray[np.float32], lanes: int) -> NDArray[np.float32]:
-        """Bring (tilts, slices, nx) to (tilts, bins, lanes), in absorption per pixel of path."""
-        tilts, count, width = part.shape
-        padded = np.zeros((tilts, self.geometry.bins, lanes), np.float32)
-        inner = slice(self.geometry.pad, self.geometry.pad + width)
-        padded[:, inner, :count] = part.transpose(0, 2, 1) / np.float32(self.pixel)
-        return padded
-
-
-def _weights(geometry: Geometry) -> NDArray[np.float32]:
-    """One over the path of each ray through the support, weighted as it is; 0 off the detector."""
-    from napari_clxem.xray import projection
-
-    paths = []
-    for image in (np.ones(geometry.shape, np.float32), geometry.prior):
-        path = np.zeros((len(geometry.tilts), geometry.bins, 1), np.float32)
-        projection.cast_all(image[..., None], geometry.bounds, path, geometry.steps, (0,))
-        paths.append(path[..., 0])
-    long = paths[0] >= min(_LEAST_PATH, float(paths[0].max()) / 2)
-    weights = np.where(long, 1 / np.maximum(paths[1], 1e-6), 0.0)
-    weights[:, : geometry.pad] = 0.0
-    weights[:, geometry.pad + geometry.width :] = 0.0
-    return weights.astype(np.float32)
 
 
 def _checked(
@@ -386,24 +308,6 @@ def _pixel(spacing: float | tuple[float, float]) -> tuple[float, float]:
     return float(pair[0]), float(pair[1])
 
 
-def _lanes(slices: int) -> int:
-    return next((n for n in _LANES if slices > n // 2), 1)
-
-
-def _block(geometry: Geometry, slices: int, memory: float, threads: int) -> int:
-    """Slices per block, so that image and projections fit into `memory` GB."""
-    voxels = geometry.shape[0] * geometry.shape[1]
-    rays = len(geometry.tilts) * geometry.bins
-    each = 4 * (2 * voxels + 3 * rays)
-    fitting = int(memory * 1e9 / each)
-    most = _LANES[0] * threads
-    if fitting < 1:
-        raise ImageError(
-            f"One slice needs {each / 1e9:.2g} GB; allow more than {memory:g} GB of memory."
-        )
-    return min(slices, most, max(1, fitting))
-
-
 def _read(stack: Any, start: int, stop: int) -> NDArray[np.float32]:
     part = np.asarray(stack[:, start:stop, :], dtype=np.float32)
     if not np.isfinite(part).all():
@@ -413,13 +317,6 @@ def _read(stack: Any, start: int, stop: int) -> NDArray[np.float32]:
             "normalise the series first, which fills such pixels."
         )
     return part
-
-
-def _grouped(part: NDArray[np.float32], lanes: int) -> NDArray[np.float32]:
-    """Bring slices (nz, n, nx) to (nz, nx, lanes), with zeros in lanes left over."""
-    group = np.zeros((part.shape[0], part.shape[2], lanes), np.float32)
-    group[..., : part.shape[1]] = part.transpose(0, 2, 1)
-    return group
 
 
 def _tell(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,9 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_clxem.errors import Cancelled, ClxemWarning, ImageError
-from napari_clxem.xray.geometry import check_tilts
-from napari_clxem.xray.masks import Spacing, per_axis, round_mask
+from napari_clxem.errors import ClxemWarning, ImageError
+from napari_clxem.xray.masks import Spacing, per_axis
 
 Floats = NDArray[np.floating[Any]]
 Threshold = float | Literal["half-bit"]
@@ -231,7 +229,7 @@ def fsc(
     from scipy import fft
 
     threads = workers or os.cpu_count() or 1
-    one, two, share = _prepared(half_a, half_b, mask)
+    one, two, share = checked_halves(half_a, half_b, mask)
     step = per_axis(spacing, one.ndim)
     spectra = [fft.rfftn(half, workers=threads) for half in (one, two)]
     shape = (1,) * (3 - one.ndim) + one.shape
@@ -253,84 +251,6 @@ def fsc(
     return Correlation(frequency, np.clip(curve, -1.0, 1.0), samples, nyquist, notes)
 
 
-def split(series: Any, tilts: ArrayLike) -> tuple[tuple[Any, Floats], tuple[Any, Floats]]:
-    """Split a tilt series into every other tilt, sorted by angle: two series for two halves.
-
-    Parameters
-    ----------
-    series : (n, ny, nx) array_like
-        Numpy or dask.
-    tilts : (n,) array_like
-        Degrees.
-
-    Returns
-    -------
-    ((even, tilts), (odd, tilts))
-
-    Raises
-    ------
-    ImageError
-        Where there are fewer than four images, or not one tilt per image.
-    """
-    stack = series if hasattr(series, "shape") else np.asarray(series)
-    angles = check_tilts(tilts, stack.shape[0])
-    if len(angles) < 4:
-        raise ImageError(f"{len(angles)} tilts cannot be split into two halves; give at least 4.")
-    order = np.argsort(angles, kind="stable")
-    even, odd = order[::2], order[1::2]
-    return (stack[even], angles[even]), (stack[odd], angles[odd])
-
-
-def local_resolution(
-    half_a: ArrayLike,
-    half_b: ArrayLike,
-    spacing: Spacing,
-    *,
-    window: int = 48,
-    step: int = 24,
-    threshold: Threshold = 0.25,
-    progress: Callable[[float, str], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-) -> tuple[Floats, Floats]:
-    """Map the resolution: the correlation inside a soft round window moved over the halves.
-
-    Parameters
-    ----------
-    half_a, half_b, spacing
-        As in :func:`fsc`.
-    window, step : int
-        Side of the window and distance between windows, voxels.
-    threshold : float or "half-bit"
-        As in :meth:`Correlation.resolution`.
-    progress, cancelled : callable, optional
-        Called as ``progress(share, text)``; asked, and Cancelled raised where it gives True.
-
-    Returns
-    -------
-    resolution : array, one value per window and axis of the halves
-        Full period, µm; nan where nothing crosses.
-    origin : (d,) array
-        Centre of the first window, µm; windows are `step` voxels apart.
-    """
-    one, two, _ = _prepared(half_a, half_b, None)
-    sizes = per_axis(spacing, one.ndim)
-    side = [min(window, n) for n in one.shape]
-    mask = round_mask(side, sizes, edge=float(np.min(np.asarray(side) * sizes)) / 8)
-    starts = [range(0, n - w + 1, step) for n, w in zip(one.shape, side, strict=True)]
-    found = np.full([len(along) for along in starts], np.nan)
-    for done, index in enumerate(np.ndindex(*found.shape)):
-        if cancelled is not None and cancelled():
-            raise Cancelled("The map of resolution was stopped; none was made.")
-        part = tuple(
-            slice(along[i], along[i] + w) for along, i, w in zip(starts, index, side, strict=True)
-        )
-        if min(np.ptp(one[part]), np.ptp(two[part])) > 0:
-            found[index] = fsc(one[part], two[part], sizes, mask, workers=1).resolution(threshold)
-        if progress is not None:
-            progress((done + 1) / found.size, "resolution by window")
-    return found, (np.asarray(side) - 1) / 2 * sizes
-
-
 def _cut_off(curve: Floats, sd: Floats, i: int) -> float | None:
     """Locate a hard cut-off in shell widths from the lower border of the last shell above.
 
@@ -347,7 +267,7 @@ def _cut_off(curve: Floats, sd: Floats, i: int) -> float | None:
     return float(np.clip(signal[2:] / signal[1], 0.0, 1.0).sum())
 
 
-def _prepared(
+def checked_halves(
     half_a: ArrayLike, half_b: ArrayLike, mask: ArrayLike | None
 ) -> tuple[Floats, Floats, float]:
     """Give the halves as floats, weighted by the mask, and the share of samples it leaves."""

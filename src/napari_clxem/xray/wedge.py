@@ -10,16 +10,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_clxem.errors import ImageError
-from napari_clxem.xray.clusters import SHELL, Measured, measure
+from napari_clxem.xray.clusters import SHELL, Measured, measure, smoothed
 from napari_clxem.xray.geometry import Support, Weighting, check_tilts
 from napari_clxem.xray.phantom import spheres
-from napari_clxem.xray.reconstruction import Method, project, reconstruct
+from napari_clxem.xray.reconstruction import project, reconstruct
+from napari_clxem.xray.solving import Method
 
 Floats = NDArray[np.floating[Any]]
 
 #: Thresholds, as shares of a cluster's peak, at which masses are calibrated.
 SHARES = (0.08, 0.15, 0.25, 0.4, 0.6, 0.8)
-_SIZES = (4.0, 6.0, 10.0, 16.0, 28.0)  # pixels
+_SIZES = (1.25, 2.0, 3.0, 4.0, 6.0, 10.0, 16.0, 28.0)  # pixels
+_VOXEL = 1.3
+"""Diameters (pixels) up to this stand for one whole voxel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,8 @@ class Wedge:
     diameters : (n,) ndarray
         True diameters, µm.
     factor : (n,) ndarray
-        Mean density inside the true outline over the true density.
+        Mean density inside the true outline, by how much of each voxel it covers, over the true
+        density.
     core : (n,) ndarray
         Mean density of what lies above half the peak over the true density.
     measured : (n,) ndarray
@@ -61,7 +65,9 @@ class Wedge:
         Beyond the calibrated sizes the nearest one's ratio is kept.
         """
         seen = np.asarray(measured, dtype=float)
-        return np.asarray(seen * np.interp(seen, self.measured, self.diameters / self.measured))
+        wider = np.diff(self.measured, prepend=0.0) > 0  # the smallest all look alike
+        ratio = (self.diameters / self.measured)[wider]
+        return np.asarray(seen * np.interp(seen, self.measured[wider], ratio))
 
     def density_factor(self, diameter: ArrayLike) -> Floats:
         """Give the share of its density that a sphere of this true diameter (µm) shows."""
@@ -110,7 +116,7 @@ def calibrate_wedge(
     shape : (nz, nx)
         Of the tomogram's slices: how far streaks can spread matters.
     diameters : sequence of float, optional
-        µm; by default 4 to 28 voxels.
+        µm; by default a voxel to 28 voxels.
     kind : {"sphere", "disc"}
         A disc is a cylinder along the tilt axis, the worst case.
     method, iterations, relaxation, support, weighting
@@ -127,13 +133,13 @@ def calibrate_wedge(
     Raises
     ------
     ImageError
-        Where a diameter is below 2 voxels or does not fit.
+        Where a diameter is below a voxel or does not fit.
     """
     angles = check_tilts(tilts)
     given = np.array(_SIZES) * spacing if diameters is None else np.asarray(diameters, float)
     sizes = np.sort(given)
-    if len(sizes) == 0 or sizes[0] < 2 * spacing:
-        raise ImageError("Spheres below 2 voxels cannot be calibrated; give larger ones.")
+    if len(sizes) == 0 or sizes[0] < spacing:
+        raise ImageError("Spheres below a voxel cannot be calibrated; give larger ones.")
     if diameters is None:
         sizes = sizes[sizes <= min(shape) * spacing / 3]
     if len(sizes) == 0 or sizes[-1] > min(shape) * spacing / 2:
@@ -155,12 +161,7 @@ def calibrate_wedge(
         truth, boxes = _phantom(size / spacing, blur / spacing, shape, places, kind, margin)
         seen = _blurred(project(truth, angles, spacing), blur / spacing, kind == "sphere")
         volume = reconstruct(seen, angles, spacing, thickness=shape[0], **way).data  # type: ignore[arg-type]
-        rows.append(
-            [
-                _recovered(volume[:, box], truth[:, box], place, spacing, margin)
-                for place, box in zip(places, boxes, strict=True)
-            ]
-        )
+        rows.append([_recovered(volume[:, box], truth[:, box], spacing, margin) for box in boxes])
     found = np.array(rows)
     mean = found.mean(axis=1)
     spread = np.abs(np.diff(found[..., 3:], axis=1)).mean(axis=(1, 2)) if kind == "sphere" else 0.0
@@ -189,31 +190,35 @@ def _phantom(
         return _disc(shape, places[0], size)[:, None, :], [slice(0, 1)]
     deep = int(np.ceil(size + 2 * blur)) + 4 * SHELL * margin
     centres = [(p[0], deep * i + (deep - 1) / 2, p[1]) for i, p in enumerate(places)]
-    truth = spheres((shape[0], deep * len(places), shape[1]), centres, size, 1.0, 1.0)
+    whole = (shape[0], deep * len(places), shape[1])
+    if size <= _VOXEL:
+        truth = np.zeros(whole, np.float32)
+        truth[tuple(np.round(centres).astype(int).T)] = 1.0
+    else:
+        truth = spheres(whole, centres, size, 1.0, 1.0)
     return truth, [slice(deep * i, deep * (i + 1)) for i in range(len(places))]
 
 
 def _recovered(
     volume: NDArray[np.float32],
     truth: NDArray[np.float32],
-    place: Floats,
     spacing: float,
     margin: int,
 ) -> tuple[float, ...]:
     """Give factor, core, core's diameter (µm) and the share of mass at each threshold."""
-    inside = truth > 0.5
+    inside = truth > 0.5 * truth.max()
     step = np.full(3, spacing)
-    peak = float(np.quantile(volume[inside], 0.95))
-    middle = (round(place[0]), volume.shape[1] // 2, round(place[1]))
+    peak = float(np.quantile(smoothed(volume)[inside], 0.95))
+    middle = np.unravel_index(int(np.argmax(volume * inside)), volume.shape)
     shown = [_labelled(volume, share * peak, middle, step, margin) for share in SHARES]
     half = shown[SHARES.index(0.4)]
     total = float(truth.sum(dtype=float))
-    factor = float(volume[inside].mean(dtype=float))
+    factor = float((volume * truth).sum(dtype=float)) / total
     return (factor, half.core, half.diameter, *(each.whole / total for each in shown))
 
 
 def _labelled(
-    volume: NDArray[np.float32], level: float, place: tuple[int, ...], step: Floats, margin: int
+    volume: NDArray[np.float32], level: float, place: tuple[Any, ...], step: Floats, margin: int
 ) -> Measured:
     """Measure the object at a place, labelled at a level."""
     from scipy.ndimage import label
