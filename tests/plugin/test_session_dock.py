@@ -452,6 +452,29 @@ def test_a_crash_beyond_the_file_is_recovered_and_can_be_taken_back(dock, saved_
     assert workspace_for(dock.viewer).store.session.name == "After the crash"
 
 
+def test_opening_can_be_cancelled_and_done_again(dock, saved_grid, monkeypatch, qtbot):
+    begun, going, real = threading.Event(), threading.Event(), Store.open
+    opened = []
+
+    def slow(path):
+        begun.set()
+        assert going.wait(20)
+        opened.append(real(path))
+        return opened[-1]
+
+    monkeypatch.setattr(Store, "open", staticmethod(slow))
+    dock.verbs.open(saved_grid)
+    qtbot.waitUntil(begun.is_set, timeout=10000)
+    assert "Opening made.clxem.json" in texts(dock)
+    click(qtbot, dock, "Cancel")
+    going.set()
+    qtbot.waitUntil(lambda: len(opened) == 1 and opened[0]._closed, timeout=10000)
+    assert workspace_for(dock.viewer).store.path is None
+    dock.verbs.open(saved_grid)
+    qtbot.waitUntil(lambda: workspace_for(dock.viewer).store.path == saved_grid, timeout=10000)
+    assert workspace_for(dock.viewer).store.notices == ()
+
+
 def test_packing_and_merging_what_comes_back(dock, on_disk, tmp_path, qtbot, monkeypatch, said):
     from napari_clxem.session.travel import unpack
 

@@ -12,9 +12,10 @@ from napari.utils.notifications import show_error, show_info
 from psygnal import Signal
 
 from napari_clxem.errors import ClxemError
-from napari_clxem.plugin.controllers.grid_rows import MISSING, SMALL
-from napari_clxem.plugin.controllers.grid_task import LongTask, Progress
+from napari_clxem.plugin.controllers.grid_rows import MISSING, SMALL, quality
+from napari_clxem.plugin.controllers.grid_task import GivenUpError, LongTask, Progress
 from napari_clxem.plugin.controllers.opening import warm
+from napari_clxem.plugin.controllers.positions import default_view
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.session import Session, Store, edits, missing_files, open_dataset, relink
 from napari_clxem.session.chain import Chained, chain
@@ -94,7 +95,13 @@ class GridVerbs:
         def work(progress: Progress) -> Store:
             progress(0.0, f"Opening {path.name}")
             warm()
-            return Store.open(session_path(path))
+            store = Store.open(session_path(path))
+            try:
+                _predict(store.session, progress)
+            except GivenUpError:
+                store.close()  # so that it can be opened again at once
+                raise
+            return store
 
         self.task.start(f"Opening {path.name}", work, self._use)
 
@@ -277,6 +284,14 @@ class GridVerbs:
             self._quietly(work, done)
 
         self._quiet.ended.connect(later)
+
+
+def _predict(session: Session, progress: Progress) -> None:
+    """Solve all links and find all ways once, so that the window finds them known."""
+    first = default_view(session, session.sites[0].id if session.sites else None)
+    for number, dataset in enumerate(session.datasets):
+        progress(number / len(session.datasets), f"predicting the error of {dataset.name}")
+        quality(session, dataset, first)
 
 
 def _proposed(folder: str | Path, progress: Progress) -> Proposal:
