@@ -434,8 +434,16 @@ def test_what_was_never_saved_can_be_discarded(viewer, grid, qtbot, tmp_path):
     lost.close()
     dock = shown(viewer, qtbot)
     qtbot.waitUntil(lambda: "Lost grid was never saved" in texts(dock), timeout=5000)
-    click(qtbot, dock, "Discard")
-    qtbot.waitUntil(lambda: "never saved" not in texts(dock), timeout=5000)
+    click(qtbot, dock, "Discard…")
+    assert "gone for good" in texts(dock)
+    click(qtbot, dock, "Keep")
+    qtbot.waitUntil(lambda: "Lost grid was never saved" in texts(dock), timeout=5000)
+    assert list((tmp_path / "state").glob("*.journal"))
+    click(qtbot, dock, "Discard…")
+    click(qtbot, dock, "Discard for good")
+    qtbot.waitUntil(
+        lambda: not any(one in texts(dock) for one in ("never saved", "for good")), timeout=5000
+    )
     assert not list((tmp_path / "state").glob("*.journal"))
 
 

@@ -205,5 +205,13 @@ class SessionWidget(SessionView):
         self._unsaved.say(
             f"{name} was never saved; last step {when}: {left.label}.{more}",
             ("Recover", "Go on from its last step", lambda: self.verbs.recover(left)),
-            ("Discard", "Remove it for good", lambda: self.verbs.forget(left)),
+            ("Discard…", "Remove it", lambda: self._ask_to_discard(left)),
+        )
+
+    def _ask_to_discard(self, left: Recovery) -> None:
+        steps = "1 step" if left.steps == 1 else f"{left.steps} steps"
+        self._unsaved.say(
+            f"{left.session.name or 'A session'}: {steps} will be gone for good.",
+            ("Discard for good", "This cannot be undone", lambda: self.verbs.forget(left)),
+            ("Keep", "Leave it where it is", self.verbs.look_for_unsaved),
         )
