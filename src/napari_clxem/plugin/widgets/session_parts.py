@@ -166,5 +166,6 @@ class Banner(QWidget):
         for title, tip, action in actions:
             button = verb_button(keys.Verb(title, tip), action)
             self._row.addWidget(button)
+            button.show()
             self._buttons.append(button)
         self.setVisible(bool(text))
