@@ -264,7 +264,12 @@ def _fit(
     good = np.flatnonzero(reasons(fits, rest.take(few), shape, threshold, size) == "")
     if len(good):
         noise = measure_noise(equations.remains(good), noise)
-    fits = fit_all(profile, windows, starts, noise, leash)
+    fits = select(rough, np.flatnonzero(likely))
+    lone = np.setdiff1d(np.arange(len(starts)), [row for group in groups for row in group])
+    lone = lone.astype(np.intp)
+    if len(lone):
+        alone = fit_all(profile, windows.take(lone), starts[lone], noise, leash)
+        fits = replace_rows(fits, lone, alone)
     fits = fit_groups(fits, windows, groups, profile, noise, leash)
     return replace_rows(rough, np.flatnonzero(likely), fits), profile
 
