@@ -32,6 +32,8 @@ Y_UP = ("fei",)
 OBLIQUE_VIEW = Calibration(scale_sd=0.03, shear_sd=0.005, axial_sd=0.05)
 # Views that do not look along the stage's z: their image axes do not run along its axes.
 OBLIQUE = ("fib", "tem")
+# Those of them that show what is higher further up.
+UPRIGHT = ("fib",)
 
 
 def describe(path: str | Path) -> Session:
@@ -73,7 +75,10 @@ def describe(path: str | Path) -> Session:
             session = with_stage(session, f"{entry['name']} stage", entry["frames"])
         return replace(
             session,
-            links=(*session.links, *(_picked(entry, folder) for entry in found["landmarks"])),
+            links=(
+                *session.links,
+                *(_picked(session, entry, folder) for entry in found["landmarks"]),
+            ),
             targets=tuple(_target(entry) for entry in found["targets"]),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -167,8 +172,9 @@ def _extent(dataset: Dataset) -> Floats:
     return np.asarray((np.array(shape) - 1.0) * np.array(dataset.scale))
 
 
-def _picked(entry: Mapping[str, Any], folder: Path) -> Link:
+def _picked(session: Session, entry: Mapping[str, Any], folder: Path) -> Link:
     moving, fixed = str(entry["moving"]), str(entry["fixed"])
+    views = {data.frame for data in session.datasets if data.modality in UPRIGHT}
     model = str(entry["model"])
     return Link(
         id=f"picked-{moving}-{fixed}",
@@ -177,6 +183,7 @@ def _picked(entry: Mapping[str, Any], folder: Path) -> Link:
         kind="landmarks",
         model=model,
         prior=OBLIQUE_VIEW if model == "affine" else None,
+        upright=fixed in views,
         landmarks=read_landmarks(folder / str(entry["file"])),
         note=str(entry.get("note", "")),
     )

@@ -15,6 +15,7 @@ from napari_clxem.errors import ClxemError, NoPathError, SessionError
 from napari_clxem.frames import Calibration, Fit, FrameGraph, UncertainAffine, fit
 from napari_clxem.frames.affine import Floats
 from napari_clxem.frames.uncertainty import region_threshold
+from napari_clxem.lamella import upright
 from napari_clxem.session.model import (
     Estimate,
     Frame,
@@ -39,7 +40,8 @@ def solve(link: Link) -> UncertainAffine:
         Where the landmarks do not determine the model, or the link carries no estimate.
     """
     if link.kind == "landmarks":
-        return _fitted(link.landmarks, link.model, link.robust, link.prior)
+        found = _fitted(link.landmarks, link.model, link.robust, link.prior)
+        return upright(found) if link.upright and len(found.matrix) == 2 else found
     if link.estimate is None:
         raise SessionError(
             f"The {link.kind} link from {link.moving!r} to {link.fixed!r} has no transform; "

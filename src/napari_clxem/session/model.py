@@ -15,6 +15,7 @@ from uuid import uuid4
 from napari_clxem.dose import Exposure
 from napari_clxem.frames import Calibration
 from napari_clxem.io.image import Channel, Orientation, StagePosition
+from napari_clxem.lamella.record import LamellaRecord
 
 SCHEMA = 1
 
@@ -145,7 +146,9 @@ class Link:
     A link of kind ``"landmarks"`` is the fit of `model` through its landmarks, computed when
     needed; the other kinds carry their `estimate`. `tilt_sd` is, for a planar link, the sd of
     the angle between the two viewing directions, degrees: by it, points of unknown height move.
-    `prior` is what the calibration says of an affine map before any landmark.
+    `prior` is what the calibration says of an affine map before any landmark. `upright` says that
+    the fixed view, along the grid, shows what is higher further up, which tells mirror solutions
+    apart.
     """
 
     id: str = field(default_factory=new_id)
@@ -156,6 +159,7 @@ class Link:
     robust: bool = False
     tilt_sd: float = 0.0
     prior: Calibration | None = None
+    upright: bool = False
     landmarks: tuple[Landmark, ...] = ()
     estimate: Estimate | None = None
     note: str = ""
@@ -188,9 +192,10 @@ class Session:
     links: tuple[Link, ...] = ()
     targets: tuple[Target, ...] = ()
     exposures: tuple[Exposure, ...] = ()
+    lamellae: tuple[LamellaRecord, ...] = ()
 
 
-Item = Site | Frame | Dataset | Link | Landmark | Target | Exposure
+Item = Site | Frame | Dataset | Link | Landmark | Target | Exposure | LamellaRecord
 
 # What holds items that are told apart by their key: these are diffed and edited item by item.
 COLLECTIONS: Mapping[type, Mapping[str, type]] = MappingProxyType(
@@ -203,6 +208,7 @@ COLLECTIONS: Mapping[type, Mapping[str, type]] = MappingProxyType(
                 "links": Link,
                 "targets": Target,
                 "exposures": Exposure,
+                "lamellae": LamellaRecord,
             }
         ),
         Link: MappingProxyType({"landmarks": Landmark}),

@@ -13,7 +13,7 @@ from napari_clxem.frames.affine import Floats
 from napari_clxem.frames.models import choose
 from napari_clxem.frames.uncertainty import region_threshold
 from napari_clxem.session.beads import BETWEEN_INSTRUMENTS
-from napari_clxem.session.description import OBLIQUE, OBLIQUE_VIEW
+from napari_clxem.session.description import OBLIQUE, OBLIQUE_VIEW, UPRIGHT
 from napari_clxem.session.edits import Side
 from napari_clxem.session.examination import Examination, known
 from napari_clxem.session.geometry import complete, graph, solve
@@ -215,6 +215,12 @@ def is_oblique(session: Session, frame: str) -> bool:
     return dataset is not None and dataset.modality in OBLIQUE
 
 
+def is_upright(session: Session, frame: str) -> bool:
+    """Tell whether a frame's view shows what is higher further up, as a FIB's does."""
+    dataset = frame_dataset(session, frame)
+    return dataset is not None and dataset.modality in UPRIGHT
+
+
 def link_between(session: Session, one: str, other: str) -> Link | None:
     """Give the link by landmarks between two frames, whichever way it runs."""
     ends = {one, other}
@@ -232,7 +238,13 @@ def drafted(session: Session, moving: str, fixed: str) -> Link:
     if turned and not is_oblique(session, fixed):
         moving, fixed = fixed, moving
     prior = default_prior(is_oblique(session, fixed))
-    return Link(moving=moving, fixed=fixed, model="affine", prior=prior)
+    return Link(
+        moving=moving,
+        fixed=fixed,
+        model="affine",
+        prior=prior,
+        upright=is_upright(session, fixed),
+    )
 
 
 def default_prior(oblique: bool) -> Calibration:

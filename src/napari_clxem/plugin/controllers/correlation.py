@@ -36,6 +36,8 @@ from napari_clxem.session.edits import Side
 from napari_clxem.session.model import Dataset, Landmark, Link, Origin, Vector
 from napari_clxem.session.pairs import PairRow, found, frame_dataset, half, pair_rows, with_pick
 
+MICROMETRE = "micrometer"
+
 
 class Correlation:
     """The link that one viewer's user works on, shown in two canvases.
@@ -291,7 +293,8 @@ class Correlation:
         """Fit the main canvas to the image that is picked in."""
         viewer = self._viewer()
         own = list(self.layers("main").values())
-        if viewer is None or not own:
+        # While a layer comes or goes, the world may be in another unit for a moment.
+        if viewer is None or not own or {str(one) for one in viewer.layers.units} != {MICROMETRE}:
             return
         viewer.fit_to_view(layers=own)
 

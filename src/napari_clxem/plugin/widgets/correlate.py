@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -236,20 +237,23 @@ class CorrelateWidget(QScrollArea):
 
     def choose(self, moving: str, fixed: str, wait: bool = False) -> None:
         """Work on the link between two frames, in both canvases."""
-        opened = self._open_canvas()
+        turns = self._workspace.turns
+        turns.do((self, "canvas"), self._open_canvas)
+        turns.do((self, "choose"), partial(self._choose, moving, fixed, wait))
+        if wait:
+            turns.finish()
+
+    def _choose(self, moving: str, fixed: str, wait: bool) -> None:
         try:
             self.correlation.choose(moving, fixed, wait=wait)
         except ClxemError as error:
             show_error(str(error))
-        if opened:
-            # The main canvas has another size once the window has made room.
-            QTimer.singleShot(LAID_OUT, self.correlation.look)
 
-    def _open_canvas(self) -> bool:
+    def _open_canvas(self) -> None:
         """Put the second canvas between the main one and this dock, if it is not there yet."""
         viewer = self.viewer
         if self._dock is not None or self._canvas is None or viewer is None:
-            return False
+            return
         beside = viewer.window.add_dock_widget(self._canvas, name="Second canvas", area="right")
         self._dock = beside
         beside.setVisible(self._two.isChecked())
@@ -259,7 +263,8 @@ class CorrelateWidget(QScrollArea):
         window = beside.parentWidget()
         if ours is not None and isinstance(window, QMainWindow):
             _arrange_docks(window, beside, ours)
-        return True
+        # The main canvas has another size once the window has made room.
+        QTimer.singleShot(LAID_OUT, self.correlation.look)
 
     def _on_pick(self, on: bool) -> None:
         self.correlation.picking = on
