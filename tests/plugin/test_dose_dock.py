@@ -187,8 +187,8 @@ def test_footprints_have_colour_and_pattern_by_modality(dock, show):
     starts = layer.data[:, 0] + zero
     colours = np.round(np.asarray(layer.edge_color) * 255).astype(int)
     drawn_at = colours[:, 3] > 0
-    xrays = drawn_at & (colours[:, :3] == 255).all(axis=1)
-    electrons = drawn_at & (colours[:, :3] == (255, 154, 77)).all(axis=1)
+    xrays = drawn_at & (colours[:, :3] == (255, 176, 59)).all(axis=1)
+    electrons = drawn_at & (colours[:, :3] == (0, 200, 255)).all(axis=1)
     away = np.linalg.norm(starts - in_reference((30.0, 30.0)), axis=1)
     assert away[xrays].min() == pytest.approx(2.0, abs=0.01)
     assert away[xrays].max() == pytest.approx(4.0, abs=0.01)

@@ -20,10 +20,11 @@ from napari_clxem.plugin.layers import UNIT, LayerData
 
 Float32Array = NDArray[np.float32]
 
+# Hues that are seen on it, on black and on white are taken for the lines.
 # Perceptually uniform, and its dark end is seen on black and on grey images alike.
 COLORMAP = "viridis"
 OPACITY = 0.7
-BUDGET = "#ff2d2d"
+BUDGET = "#ff1f3d"
 SIDES = 48
 # Lines are made in steps of so many pieces: changing their number takes napari ten times longer
 # than moving them.
@@ -53,16 +54,16 @@ class Style:
     stroke: str
 
 
-_XRAYS = Style("X-rays", "#ffffff", "1", "solid")
-_LIGHT = Style("Light", "#7fd8ff", "11111100", "long dashes")
-_ELECTRONS = Style("TEM", "#ff9a4d", "110", "dashed")
-_OTHER = Style("Other", "#d0d0d0", "1000", "sparse dots")
+_XRAYS = Style("X-rays", "#ffb03b", "1", "solid")
+_LIGHT = Style("Light", "#58c458", "11111100", "long dashes")
+_ELECTRONS = Style("TEM", "#00c8ff", "110", "dashed")
+_OTHER = Style("Other", "#a0a0a0", "1000", "sparse dots")
 STYLES: Mapping[str, Style] = MappingProxyType(
     {
         **dict.fromkeys(("sxt", "xray", "x-ray"), _XRAYS),
         **dict.fromkeys(("tem", "et", "cryo-et"), _ELECTRONS),
-        "sem": Style("SEM", "#ff7ad9", "10", "dotted"),
-        "fib": Style("FIB", "#c9a2ff", "11110100", "dash-dot"),
+        "sem": Style("SEM", "#ff5fd0", "10", "dotted"),
+        "fib": Style("FIB", "#a97bff", "11110100", "dash-dot"),
         **dict.fromkeys(("confocal", "widefield", "fluorescence", "vlm", "light"), _LIGHT),
     }
 )
@@ -181,7 +182,8 @@ def _thinned(pieces: Floats, most: int) -> Floats:
     """Leave pieces out evenly where there are more than can be drawn quickly."""
     if len(pieces) <= most:
         return pieces
-    return pieces[np.linspace(0, len(pieces) - 1, most).astype(int)]
+    kept: Floats = pieces[np.linspace(0, len(pieces) - 1, most).astype(int)]
+    return kept
 
 
 def footprint_lines(outlines: Sequence[Outline], width: float) -> LayerData:
@@ -239,12 +241,13 @@ def _subdivided(polygon: Floats) -> Floats:
     length = np.linalg.norm(steps, axis=1)
     total = float(length.sum()) or 1.0
     counts = np.maximum(1, np.round(SIDES * length / total)).astype(int)
-    return np.concatenate(
+    pieces: Floats = np.concatenate(
         [
             start + np.linspace(0.0, 1.0, n, endpoint=False)[:, np.newaxis] * step
             for start, step, n in zip(ring, steps, counts, strict=True)
         ]
     )
+    return pieces
 
 
 def _padded(pieces: Floats) -> Floats:

@@ -61,10 +61,14 @@ ADD_PRESET = Verb("Add preset", "Add an exposure as an instrument is usually run
 ADD_EXPOSURE = Verb("Add…", "Add an exposure by its numbers; only what cannot be derived is asked")
 EDIT_EXPOSURE = Verb("Edit…", "Change the numbers of the chosen exposure")
 DROP_EXPOSURE = Verb("Remove", "Remove the chosen exposures")
+MARK_DONE = Verb("Planned / done", "Say that planned exposures were made, or the other way round")
+KEEP = Verb("Keep", "Put the exposure into the session")
 GO_THERE = Verb("Go there", "Bring the exposure to the middle of the canvas (or double-click it)")
 PUT_HERE = Verb("Here", "Aim at the middle of the canvas")
 ADD_STEP = Verb("Add step", "Add a step to the end of the plan")
-DROP_STEP = Verb("Remove step", "Take the chosen step out of the plan")
+EDIT_STEP = Verb("Edit step…", "Change flux, slit, time, tilts or aim of the chosen step")
+TAKE_PLANNED = Verb("Take planned", "Begin with the exposures that are planned in the session")
+DROP_STEP = Verb("Remove", "Take the chosen step out of the plan")
 RAISE_STEP = Verb("▲", "Do the chosen step earlier")
 RECORD_PLAN = Verb("Record the plan", "Keep the steps in the session, as planned exposures")
 CHECK_NUMBERS = Verb("Check", "Compare the numbers with what follows from each other")
@@ -102,9 +106,13 @@ TABLE = (
     ADD_EXPOSURE,
     EDIT_EXPOSURE,
     DROP_EXPOSURE,
+    MARK_DONE,
+    KEEP,
     GO_THERE,
     PUT_HERE,
     ADD_STEP,
+    EDIT_STEP,
+    TAKE_PLANNED,
     DROP_STEP,
     RAISE_STEP,
     RECORD_PLAN,

@@ -40,6 +40,7 @@ from napari_clxem.session.geometry import graph
 SETTLED = 150  # ms after which a camera counts as still
 POINTED = 30  # ms between two looks at the cursor
 STROKE = 1.6  # pixels of the screen
+THICK = 2.0  # the budget line over the others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +157,11 @@ class DoseReview:
     # -- what is shown
 
     @property
+    def viewer(self) -> Any:
+        """The viewer, or None once it is gone."""
+        return self._viewer()
+
+    @property
     def scene(self) -> Scene | None:
         """The exposures in the frame shown; None while nothing is shown."""
         return self._scene
@@ -258,7 +264,7 @@ class DoseReview:
         )  # fmt: skip
         if not view.frame or not session.exposures:
             self._clear()
-        elif not _same(of, self._of):
+        elif not same(of, self._of):
             self._of = of
             self.preparing.ask(
                 partial(
@@ -307,7 +313,7 @@ class DoseReview:
             return
         limit, level = self.settings.budget, self.settings.level
         of = (shown, session.targets, session.sites, session.datasets, limit, level)
-        if _same(of, self._found_of):
+        if same(of, self._found_of):
             return
         self._found_of = of
         frame = shown.history.frame
@@ -358,7 +364,7 @@ class DoseReview:
         first = found.grid.origin - zero
         image = dose_marks.dose_image(found.values, first, found.grid.pixel, self._most, name)
         self._layers.put(MAP, image)
-        level, width = self.settings.level, 1.5 * self._stroke
+        level, width = self.settings.level, THICK * self._stroke
         lines = [line - zero for line in found.line]
         self._layers.put(LINE, dose_marks.budget_line(lines, level, width))
 
@@ -432,7 +438,7 @@ def _prepared(
     return scene(exposures, links, frame, material, z, included)
 
 
-def _same(held: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
+def same(held: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
     """Whether both were made of the same parts; documents share what did not change."""
     return len(held) == len(wanted) and all(
         a is b or (not isinstance(a, tuple) and a == b) for a, b in zip(held, wanted, strict=True)

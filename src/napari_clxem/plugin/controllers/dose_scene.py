@@ -42,6 +42,8 @@ class Scene:
         Frames that are seen edge-on.
     z : float
         Height in a 3D frame at which it is drawn, µm.
+    doses : dict
+        MGy of all images of each where all of them hit, by id; None where it is unknown.
     """
 
     history: History
@@ -50,6 +52,7 @@ class Scene:
     beams: Floats
     edge_on: tuple[str, ...]
     z: float
+    doses: dict[str, float | None]
 
     @property
     def drawn(self) -> Any:
@@ -105,7 +108,14 @@ def scene(
             if shape not in sizes:
                 sizes[shape] = _sizes(one)
             felt[index], beams[index] = (stretch * size for size in sizes[shape])
-    return Scene(history, aims, felt, beams, tuple(edge_on), z)
+    unknown = {one.id for one in history.unknown}
+    doses = {
+        one.id: None
+        if one.id in unknown
+        else float(dose) * sum(one.weights or (1.0,) * len(one.tilts)) * one.images
+        for one, dose in zip(history.exposures, history.doses, strict=True)
+    }
+    return Scene(history, aims, felt, beams, tuple(edge_on), z, doses)
 
 
 def _sizes(one: Exposure) -> tuple[float, float]:

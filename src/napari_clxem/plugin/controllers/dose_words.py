@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from napari_clxem.dose import Breakdown, Budget, Exposure, Plan, Report
+from napari_clxem.dose.relations import names
+from napari_clxem.plugin.controllers.dose_plan import Outcome
 from napari_clxem.plugin.controllers.dose_review import Settings
 from napari_clxem.plugin.controllers.dose_scene import Scene
 from napari_clxem.plugin.controllers.dose_tables import Findings
@@ -195,8 +197,8 @@ def warnings(shown: Scene | None, found: Findings | None) -> list[str]:
         names = _listed([name_of(one) for one in history.undated])
         said.append(f"No time stamp, so first in the replay: {names}.")
     if found is not None:
-        said += [str(one) for one in found.conflicts]
-        said += [str(one) for one in found.duplicates]
+        said += [_named(str(one), (one.exposure, *one.others)) for one in found.conflicts]
+        said += [_named(str(one), (one.first, one.second)) for one in found.duplicates]
         said += list(found.notes)
     return said
 
@@ -207,20 +209,25 @@ def _listed(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(kinds[:most]) + more
 
 
-def exposure_lines(session: Session, shown: Scene | None) -> list[Line]:
-    """Write one line per exposure of the session, in time order: name; images, MGy."""
-    every = session.exposures if shown is None else shown.history.exposures
-    doses = {} if shown is None else dict(
-        zip((one.id for one in every), shown.history.doses, strict=True)
-    )  # fmt: skip
-    unknown = set() if shown is None else {one.id for one in shown.history.unknown}
-    lines: list[Line] = []
-    for one in every:
-        name = f"{'◇' if one.planned else '◆'} {style_of(one.modality).name} {name_of(one)}"
-        whole = float(doses.get(one.id, 0.0)) * float(one.relative_doses.sum())
-        dose = "none" if not one.counts else dose_text(None if one.id in unknown else whole)
-        lines.append((one.id, (name, str(one.image_count), dose), tip_of(one)))
-    return lines
+def exposure_cells(one: Exposure, dose: float | None) -> tuple[str, str, str]:
+    """Write one line of the list of exposures: name; images, MGy."""
+    name = f"{'◇' if one.planned else '◆'} {style_of(one.modality).name} {name_of(one)}"
+    said = dose_text(dose, one.lower_bound) if one.counts else "none"
+    return name, str(one.image_count), said
+
+
+def caption(shown: Scene | None, upto: int, settings: Settings) -> list[str]:
+    """Say below a picture what it shows."""
+    if shown is None:
+        return []
+    where = "in the layer below the surface" if settings.surface else "inside the sample"
+    return [
+        f"Dose {where} as {shown.history.material}, MGy, in the frame {shown.history.frame}. "
+        f"{replay_text(shown, upto)}",
+        f"Budget line: {settings.level:.4g} MGy "
+        f"({ESTIMATES[settings.estimate or settings.budget.limiting.name]}, {settings.d:g} Å at "
+        f"{settings.voltage:g} kV).",
+    ]
 
 
 def budget_lines(limit: Budget) -> list[Line]:
@@ -279,6 +286,61 @@ def plan_lines(found: Plan) -> list[Line]:
         said.append(f"Still supported after it: {period(finest)}.")
         lines.append((one.id, cells, "\n".join([tip_of(one), *said])))
     return lines
+
+
+def step_lines(steps: Sequence[Exposure]) -> list[Line]:
+    """Write the steps of a plan of which nothing is known yet."""
+    return [
+        (one.id, (f"{style_of(one.modality).name} {name_of(one)}", "", "", "", ""), tip_of(one))
+        for one in steps
+    ]
+
+
+def verdict(found: Plan | None, name: str) -> str:
+    """Say at length what one step does; empty for none."""
+    lines = [] if found is None else plan_lines(found)
+    return next((tip for step, _, tip in lines if step == name), "")
+
+
+def plan_changes(found: Outcome) -> list[str]:
+    """List why a plan does not work, what would mend it, and what it could not count."""
+    if found.plan is None:
+        return []
+    steps = [
+        f"{name_of(step.exposure)}: {note}"
+        for step in found.plan.steps
+        if not step.ok and step.exposure.planned
+        for note in step.notes
+    ]
+    every = [step.exposure for step in found.plan.steps]
+    named = [_named(text, every) for text in found.plan.changes]
+    clashes = [_named(str(one), (one.exposure, *one.others)) for one in found.conflicts]
+    return [*steps, *(f"→ {text}" for text in named), *clashes, *found.plan.notes]
+
+
+def _named(text: str, exposures: Sequence[Exposure]) -> str:
+    """Write names of exposures where a sentence has their ids."""
+    for one in sorted(exposures, key=lambda known: -len(known.id)):
+        text = text.replace(one.id, name_of(one))
+    return text
+
+
+def report_headline(found: Report) -> str:
+    """Say how many relations close."""
+    beam = {"x-ray": "X-rays", "electron": "Electrons"}[found.kind]
+    if found:
+        return f"{beam}: all {len(found.relations)} relations close."
+    return f"{beam}: {len(found.open)} of {len(found.relations)} relations do not close."
+
+
+def report_notes(found: Report) -> str:
+    """Write every relation that does not close, with both values."""
+    return "\n".join(f"✗ {one}" for one in found.open)
+
+
+def known_numbers() -> str:
+    """Name the numbers that may be pasted."""
+    return "Known numbers: " + ", ".join(names())
 
 
 def report_lines(found: Report) -> list[Line]:

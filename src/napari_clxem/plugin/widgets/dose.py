@@ -10,7 +10,10 @@ from qtpy.QtWidgets import QProgressBar, QScrollArea, QTabWidget, QVBoxLayout, Q
 
 from napari_clxem.plugin.controllers import workspace_for
 from napari_clxem.plugin.controllers.dose_review import DoseReview
+from napari_clxem.plugin.widgets.dose_check import CheckTab
+from napari_clxem.plugin.widgets.dose_exposures import ExposuresTab
 from napari_clxem.plugin.widgets.dose_map import MapTab
+from napari_clxem.plugin.widgets.dose_plan import PlanTab
 
 NARROW = 320
 SOON = 20  # ms
@@ -36,7 +39,17 @@ class DoseWidget(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.map = MapTab(self.review)
         self.tabs = QTabWidget()
-        self.tabs.addTab(self.map, "Map")
+        self.exposures = ExposuresTab(self.review)
+        self.plan = PlanTab(self.review)
+        self.check = CheckTab()
+        for tab, title in (
+            (self.map, "Map"),
+            (self.exposures, "Exposures"),
+            (self.plan, "Plan"),
+            (self.check, "Check"),
+        ):
+            self.tabs.addTab(tab, title)
+        self.plan.planner.changed.connect(self._refresh_soon)
         self._progress = QProgressBar()
         self._progress.setRange(0, 0)
         self._progress.setFixedHeight(4)
@@ -68,12 +81,15 @@ class DoseWidget(QScrollArea):
         self._soon.stop()
         self._place.stop()
         self.map.stop()
+        self.exposures.stop()
         if not self._closed:
             self._closed = True
             self.review.changed.disconnect(self._refresh_soon)
             self.review.pointed.disconnect(self._place_soon)
             for work in (self.review.preparing, self.review.painting, self.review.checking):
                 work.turned.disconnect(self._on_turned)
+            self.plan.planner.changed.disconnect(self._refresh_soon)
+            self.plan.stop()
             self.review.release()
         super().closeEvent(event)
 
@@ -94,4 +110,6 @@ class DoseWidget(QScrollArea):
         """Show the doses as they are now."""
         self._on_turned()
         self.map.refresh()
+        self.exposures.refresh()
+        self.plan.refresh()
         self.map.show_place()

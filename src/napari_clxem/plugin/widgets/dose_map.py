@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QColor, QPainter, QPen
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
+    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -20,10 +22,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_clxem.dose import Exposure
+from napari_clxem.errors import ClxemError
 from napari_clxem.materials import MATERIALS
 from napari_clxem.plugin import dose_marks, keys
-from napari_clxem.plugin.controllers import dose_words
+from napari_clxem.plugin.controllers import dose_export, dose_words
 from napari_clxem.plugin.controllers.dose_review import DoseReview
+from napari_clxem.plugin.widgets.dose_picture import write_picture
 from napari_clxem.plugin.widgets.session_parts import Fold, listed, narrow, said, verb_button
 from napari_clxem.plugin.widgets.tables import Row, Table
 
@@ -45,6 +49,7 @@ INCLUDED = (
     ("planned", "Planned only"),
 )
 LINE, GAP = 34, 6
+CSV, PNG = "Table (*.csv)", "Picture (*.png)"
 
 
 class Swatch(QWidget):
@@ -229,6 +234,13 @@ class MapTab(QWidget):
         which.column.addLayout(shown)
         which.column.addWidget(self._legend)
         work.addWidget(which)
+        write = QHBoxLayout()
+        for verb, slot in (
+            (keys.WRITE_PICTURE, self._on_picture),
+            (keys.WRITE_TARGET_DOSES, self._on_write),
+        ):
+            write.addWidget(verb_button(verb, slot))
+        work.addLayout(write)
         column.addWidget(self._work)
         column.addStretch(1)
 
@@ -236,6 +248,38 @@ class MapTab(QWidget):
         """End a replay that runs."""
         self._clock.stop()
         self._play.setChecked(False)
+
+    def write_targets(self, path: str) -> None:
+        """Write the doses of targets and cells to a CSV file."""
+        found = self._review.findings
+        if found is not None:
+            dose_export.write_targets(path, found, self._review.settings)
+
+    def write_picture(self, path: str) -> None:
+        """Write what the canvas shows, with legend and caption, to a PNG file."""
+        review, viewer = self._review, self._review.viewer
+        if viewer is None or review.scene is None:
+            return
+        exposures = review.scene.history.exposures
+        styles = {one.name: one for one in map(dose_marks.style_of, _modalities(exposures))}
+        caption = dose_words.caption(review.scene, review.upto, review.settings)
+        canvas = viewer.screenshot(canvas_only=True, flash=False)
+        write_picture(path, canvas, tuple(styles.values()), caption)
+
+    def _on_write(self) -> None:
+        self._write(keys.WRITE_TARGET_DOSES, CSV, self.write_targets)
+
+    def _on_picture(self) -> None:
+        self._write(keys.WRITE_PICTURE, PNG, self.write_picture)
+
+    def _write(self, verb: keys.Verb, kinds: str, write: Callable[[str], None]) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, verb.tip, "", kinds)
+        if not path:
+            return
+        try:
+            write(path)
+        except ClxemError as error:
+            show_error(str(error))
 
     def _on_play(self) -> None:
         if not self._play.isChecked():
