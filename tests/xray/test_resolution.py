@@ -128,6 +128,9 @@ def test_single_precision_agrees_with_double():
     assert part.dtype == complex
     small = fsc(one[:128], two[:128], PIXEL)
     assert whole.resolution(0.25) == pytest.approx(small.resolution(0.25), rel=0.02)
+    two[3, 4, 5] = np.nan
+    with pytest.raises(ImageError, match="second half holds NaN"):
+        fsc(one, two, PIXEL)
 
 
 def test_anisotropic_pixels_count_each_in_its_own_measure():

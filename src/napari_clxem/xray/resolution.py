@@ -236,6 +236,8 @@ def fsc(
     sizes = np.concatenate([np.ones(3 - one.ndim), step])
     nyquist = float(0.5 / step.max())
     sums, width = _shells(spectra, shape, sizes, nyquist, threads)
+    if not np.isfinite(sums).all():  # cheaper to see here than in the halves themselves
+        _refuse_holes([one, two])
     power = np.sqrt(sums[:, 1] * sums[:, 2])
     samples = sums[:, 3] * share
     floor = 1e-12 * power.max()
@@ -283,9 +285,8 @@ def checked_halves(
         )
     kind: Any = np.float32 if one.size >= _SINGLE else np.float64
     halves: list[Floats] = [np.asarray(half, dtype=kind) for half in (one, two)]
-    for name, half in zip(("first", "second"), halves, strict=True):
-        if not np.isfinite(half.sum(dtype=np.float64)):
-            raise ImageError(f"The {name} half holds NaN or infinite values; fill or crop them.")
+    if mask is not None or one.size < _SINGLE:
+        _refuse_holes(halves)
     if mask is None:
         return halves[0], halves[1], 1.0
     weight: Floats = np.asarray(mask, dtype=kind)
@@ -303,6 +304,12 @@ def checked_halves(
     squared = weight * weight
     share = squared.sum(dtype=np.float64) ** 2 / (squared * squared).sum(dtype=np.float64)
     return weighted[0], weighted[1], float(share / weight.size)
+
+
+def _refuse_holes(halves: list[Floats]) -> None:
+    for name, half in zip(("first", "second"), halves, strict=True):
+        if not np.isfinite(half.sum(dtype=np.float64)):
+            raise ImageError(f"The {name} half holds NaN or infinite values; fill or crop them.")
 
 
 def _shells(
