@@ -192,9 +192,9 @@ class FolderDialog(QDialog):
 
 def _summary(proposal: Proposal) -> str:
     count, lost = len(proposal.entries), len(proposal.unread)
-    found = f"{count} image{'' if count == 1 else 's'} in {proposal.folder}"
+    found = f"{count} image{'' if count == 1 else 's'} in {proposal.folder.name}"
     if not count:
-        return f"No image that can be opened in {proposal.folder}."
+        return f"No image that can be opened in {proposal.folder.name}."
     source = (
         "They are described in its grid.json."
         if proposal.described is not None
