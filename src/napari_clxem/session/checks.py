@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from napari_clxem.dose import Exposure
 from napari_clxem.errors import SessionError
 from napari_clxem.io.image import SPATIAL
+from napari_clxem.lamella.record import LamellaRecord
 from napari_clxem.session.changes import by_key
 from napari_clxem.session.model import (
     COLLECTIONS,
@@ -86,6 +87,11 @@ def _check_item(item: object, context: _Context) -> None:
             _check_target(item, context)
         case Exposure():
             _check_exposure(item, context)
+        case LamellaRecord():
+            what = f"Lamella {item.name or item.id!r}"
+            _site(item.site, what, context)
+            _frame(item.frame, what, context)
+            _numbers(item.lamella.centre, f"{what}, centre,")
 
 
 def _check_frame(frame: Frame) -> None:

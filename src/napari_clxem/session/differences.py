@@ -7,6 +7,9 @@ from typing import Any
 
 from napari_clxem.dose import Exposure
 from napari_clxem.io.image import Orientation
+from napari_clxem.lamella.intersection import Overlap
+from napari_clxem.lamella.record import LamellaRecord
+from napari_clxem.lamella.slab import Lamella
 from napari_clxem.session.model import (
     Dataset,
     Estimate,
@@ -33,6 +36,8 @@ def label(item: object) -> str:
             return "Grid"
         case Landmark() | Exposure():
             return f"{type(item).__name__} {item.id}"
+        case LamellaRecord():
+            return f"Lamella {item.name or item.id}"
         case Site() | Dataset() | Target():
             return f"{type(item).__name__} {item.name or item.id}"
         case _:
@@ -62,6 +67,13 @@ def _text(value: Any) -> str:
             return f"measured, shift {_text(tuple(shift))} µm"
         case FileRef():
             return value.path
+        case Lamella():
+            return (
+                f"at {_text(value.centre)} µm, {_text(value.angle)}°, "
+                f"{_text(value.thickness)} µm thick, {_text(value.width)} µm wide"
+            )
+        case Overlap():
+            return f"{value.area_fraction:.0%} overlap"
         case Orientation():
             return orientation_text(value)
         case tuple():

@@ -132,6 +132,7 @@ def rename_frame(session: Session, old: str, new: str) -> Session:
         links=tuple(renamed(one, "moving", "fixed") for one in session.links),
         targets=tuple(renamed(one, "frame") for one in session.targets),
         exposures=tuple(renamed(one, "frame") for one in session.exposures),
+        lamellae=tuple(renamed(one, "frame") for one in session.lamellae),
     )
 
 

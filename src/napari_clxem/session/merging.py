@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from napari_clxem.dose import Exposure
 from napari_clxem.errors import SessionError
+from napari_clxem.lamella.record import LamellaRecord
 from napari_clxem.session.changes import diff
 from napari_clxem.session.checks import check
 from napari_clxem.session.codec import encode, stored_fields
@@ -45,6 +46,7 @@ _UNITS: Mapping[type, tuple[Unit, ...]] = MappingProxyType(
         Landmark: (("moving", "moving_sigma"), ("fixed", "fixed_sigma")),
         Target: (("frame", "position", "sigma"),),
         Exposure: (stored_fields(Exposure),),
+        LamellaRecord: (("frame", "lamella"), ("status", "overlap")),
     }
 )
 # What tells items and documents apart, and so is the same in both copies.
