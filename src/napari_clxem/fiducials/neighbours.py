@@ -18,6 +18,8 @@ _RIVAL = 0.2
 _LARGEST = 4
 """Larger groups stay apart: each bead with the pixels that are nearest to it."""
 
+_BATCH = 256
+
 Groups = list[list[int]]
 
 
@@ -94,12 +96,13 @@ def fit_groups(
     """
     for size in range(2, _LARGEST + 1):
         alike = np.array([g for g in groups if len(g) == size], dtype=np.intp).reshape(-1, size)
-        if not len(alike):
-            continue
-        joint = _join(windows, alike)
-        starts = fits.positions[alike] - joint.centres[:, None, :]
-        both, _ = fit_beads(profile, joint, starts, noise, leash / 2.0)
-        fits = replace_rows(fits, alike.T.ravel(), both)
+        # Joined windows are large, so few are held at a time.
+        for first in range(0, len(alike), _BATCH):
+            some = alike[first : first + _BATCH]
+            joint = _join(windows, some)
+            starts = fits.positions[some] - joint.centres[:, None, :]
+            both, _ = fit_beads(profile, joint, starts, noise, leash / 2.0)
+            fits = replace_rows(fits, some.T.ravel(), both)
     return fits
 
 
