@@ -11,15 +11,52 @@ try:
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
-_PUBLIC = {
-    "ClxemError": "errors",
-    "open_image": "io",
-    "fit": "frames",
-    "detect": "fiducials",
-    "match": "fiducials",
-    "load": "session",
-    "save": "session",
+_NAMES = {
+    "errors": ("ClxemError",),
+    "io": ("open_image",),
+    "frames": (
+        "Affine",
+        "FrameGraph",
+        "axial_scaling",
+        "fit",
+    ),
+    "fiducials": (
+        "detect",
+        "match",
+    ),
+    "dose": (
+        "Exposure",
+        "budget",
+        "check",
+        "conversion_factor",
+        "critical_exposure",
+        "cumulative",
+        "cumulative_map",
+        "electron_dose",
+        "mass_attenuation",
+        "plan",
+        "xray_dose",
+    ),
+    "lamella": (
+        "Lamella",
+        "capture_probability",
+        "milling_angle",
+        "overlap",
+    ),
+    "xray": (
+        "density",
+        "fsc",
+        "normalise",
+        "reconstruct",
+    ),
+    "session": (
+        "Session",
+        "Store",
+        "load",
+        "save",
+    ),
 }
+_PUBLIC = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = ["__version__", *_PUBLIC]
 

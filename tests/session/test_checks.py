@@ -101,6 +101,18 @@ def exposure(**values):
         (exposure(images=0), "0 images per tilt"),
         (exposure(beam_radius=0.0), "beam of exposure 'e1'"),
         (exposure(tilts=(0.0, 1000.0)), "tilts, is 1000.0"),
+        (exposure(tilts=(), weights=(), times=()), "has no tilt"),
+        (exposure(tilts=(0.0, 1.0), weights=(1.0,)), "1 weights for 2 tilts"),
+        (exposure(tilts=(0.0, 1.0), weights=(1.0, -1.0)), "a weight that cannot be"),
+        (exposure(tilts=(0.0,), times=("2024", "2025")), "2 times for 1 tilts"),
+        (exposure(fluence=float("nan")), "fluence of nan"),
+        (exposure(beam_radius=None, beam_size=None), "needs one shape of its beam"),
+        (exposure(beam_radius=1.0, beam_size=(1.0, 2.0)), "needs one shape of its beam"),
+        (exposure(halo=((2.0, 0.2), (1.0, 0.1))), "does not reach outwards"),
+        (exposure(halo=((1.0, 0.2), (2.0, 0.3))), "reach outwards and weaken"),
+        (exposure(halo=((1.0, 1.5),)), "fall from at most 1"),
+        (exposure(halo=((-1.0, 0.5),)), "A distance in the halo"),
+        (exposure(axis_azimuth=float("inf")), "turn of beam or axis, is inf"),
     ],
 )
 def test_exposures_are_checked(rich, edit, expected):

@@ -1,5 +1,10 @@
 """The experiment: a frozen document, its store, and its file."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from napari_clxem.session import edits
 from napari_clxem.session.checks import check
 from napari_clxem.session.files import load, save
@@ -22,14 +27,30 @@ from napari_clxem.session.recovery import Recovery, recover, recoverable, unsave
 from napari_clxem.session.relinking import missing_files, relink
 from napari_clxem.session.store import Store
 
+if TYPE_CHECKING:
+    from napari_clxem.session.doses import history, target_doses
+    from napari_clxem.session.records import Known, Record, record_dataset, without_known
+
+# What few need, and what takes a while to import.
+_LATER = {
+    "Known": "records",
+    "Record": "records",
+    "history": "doses",
+    "record_dataset": "records",
+    "target_doses": "doses",
+    "without_known": "records",
+}
+
 __all__ = [
     "Dataset",
     "Estimate",
     "FileRef",
     "Frame",
     "Grid",
+    "Known",
     "Landmark",
     "Link",
+    "Record",
     "Recovery",
     "Session",
     "Site",
@@ -38,15 +59,25 @@ __all__ = [
     "check",
     "dataset_from_file",
     "edits",
+    "history",
     "load",
     "missing_files",
     "new_id",
     "open_dataset",
     "read_landmarks",
+    "record_dataset",
     "recover",
     "recoverable",
     "relink",
     "save",
+    "target_doses",
     "unsaved",
+    "without_known",
     "write_landmarks",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -213,15 +213,50 @@ def _check_exposure(exposure: Exposure, context: _Context) -> None:
     _frame(exposure.frame, what, context)
     _numbers(exposure.aim, f"{what}, aim,")
     _numbers(exposure.tilts, f"{what}, tilts,", limit=360)
+    _check_beam(exposure, what)
+    count = len(exposure.tilts)
+    _need(count > 0, f"{what} has no tilt; give 0 for an untilted image.")
+    for name in ("weights", "times"):
+        given = len(getattr(exposure, name))
+        _need(
+            given in (0, count),
+            f"{what} has {given} {name} for {count} tilts; give one each, or none.",
+        )
+    _need(
+        all(math.isfinite(weight) and weight >= 0 for weight in exposure.weights),
+        f"{what} has a weight that cannot be; give finite numbers, 0 or more.",
+    )
+    for name, unit in (("dose_per_image", "MGy per image"), ("fluence", "photons/µm² or e⁻/Å²")):
+        value = getattr(exposure, name)
+        _need(
+            value is None or (math.isfinite(value) and value >= 0),
+            f"{what} has a {name.partition('_')[0]} of {value} {unit}; give 0 or more, or none "
+            "where it is unknown.",
+        )
+    _need(exposure.images > 0, f"{what} has {exposure.images} images per tilt; give 1 or more.")
+
+
+def _check_beam(exposure: Exposure, what: str) -> None:
+    low = what[0].lower() + what[1:]
+    _need(
+        (exposure.beam_radius is None) != (exposure.beam_size is None),
+        f"{what} needs one shape of its beam; give either its beam_radius or its beam_size.",
+    )
     for value in (exposure.beam_radius, *(exposure.beam_size or ())):
         if value is not None:
-            _positive(value, f"The beam of {what[0].lower()}{what[1:]}")
-    dose = exposure.dose_per_image
-    _need(
-        dose is None or (math.isfinite(dose) and dose >= 0),
-        f"{what} has a dose of {dose} MGy per image; give 0 or more, or none where it is unknown.",
-    )
-    _need(exposure.images > 0, f"{what} has {exposure.images} images per tilt; give 1 or more.")
+            _positive(value, f"The beam of {low}")
+    turns = (exposure.beam_turn, exposure.axis_azimuth, exposure.pretilt)
+    _numbers(turns, f"{what}, turn of beam or axis,", limit=360)
+    _numbers((exposure.axis_height,), f"{what}, height of the axis,")
+    reach, share = 0.0, 1.0
+    for distance, left in exposure.halo:
+        _positive(distance, f"A distance in the halo of {low}")
+        _need(
+            distance > reach and 0 <= left <= share,
+            f"{what} has a halo that does not reach outwards and weaken; give growing distances "
+            "and shares that fall from at most 1.",
+        )
+        reach, share = distance, left
 
 
 def _frame(name: str, what: str, context: _Context) -> Frame:
