@@ -27,7 +27,7 @@ def dock(make_napari_viewer, grid, qtbot, monkeypatch):
     widget = CorrelateWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Correlate", area="right")
     yield widget
-    widget.close()
+    widget._let_go()
     release(viewer)
 
 
@@ -418,3 +418,13 @@ def test_a_link_that_another_edit_drops_is_worked_on_as_an_empty_one(workspace, 
     assert work.pair.link.landmarks == ()
     mouse(work, "main", seen(grid, "tomogram")[0])
     assert len(link_of(workspace).landmarks) == 1
+
+
+def test_a_dock_taken_out_of_the_window_gives_the_mouse_back(dock, workspace, work, grid, qtbot):
+    viewer = dock.viewer
+    before = len(viewer.mouse_drag_callbacks)
+    viewer.window.remove_dock_widget(dock)
+    dock.deleteLater()
+    qtbot.waitUntil(lambda: len(viewer.mouse_drag_callbacks) == before - 1, timeout=5000)
+    assert "Landmarks in tomogram" not in names(viewer)
+    workspace.show_site("c1", "stack")

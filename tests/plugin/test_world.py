@@ -87,6 +87,16 @@ def test_a_length_layer_keeps_its_size_beside_micrometres(pinned):
     assert viewer.layers.extent.world[0] == pytest.approx([0.0, 0.0, 0.0])
 
 
+def test_a_time_axis_beside_angstroms_leaves_the_view_on_what_is_shown(pinned):
+    viewer, _ = pinned
+    viewer.add_image(np.zeros((20, 30, 30)), units=("um",) * 3, scale=(1, 1, 1))
+    viewer.add_image(np.zeros((20, 30, 30)), units=("angstrom",) * 3, scale=(1e4,) * 3)
+    viewer.fit_to_view()
+    before = viewer.scene.camera.zoom
+    viewer.add_image(np.zeros((3, 20, 30, 30)))
+    assert viewer.scene.camera.zoom == pytest.approx(before, rel=0.2)
+
+
 def test_a_point_picked_beside_an_angstrom_layer_is_stored_in_micrometres(pinned):
     viewer, points = pinned
     viewer.add_image(np.zeros((4, 5, 6)), units=("angstrom",) * 3)

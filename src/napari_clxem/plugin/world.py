@@ -120,6 +120,9 @@ class MicrometreWorld:
         viewer, point = self._viewer(), self._point
         self._point = None
         if viewer is not None and point is not None and len(viewer.layers):
+            if viewer.dims.ndim != len(point):
+                # napari fitted the view to the new axes, while the world was in another unit.
+                viewer.fit_to_view()
             # While the world was in another unit, napari may have moved the sliders.
             ndim = viewer.dims.ndim
             kept = (*viewer.dims.point[: max(0, ndim - len(point))], *point[-ndim:])

@@ -96,6 +96,9 @@ class CorrelateWidget(QScrollArea):
         self.correlation.changed.connect(self._refresh_soon)
         self._workspace.informed.connect(self._refresh_soon)
         self.automatic.progressed.connect(self._on_progress)
+        # Also where the dock is taken out of the window without being closed.
+        self._let_go = _Leave(self)
+        self.destroyed.connect(self._let_go)
         self.refresh()
 
     @property
@@ -111,17 +114,7 @@ class CorrelateWidget(QScrollArea):
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """Give the mouse and the second canvas back."""
         self._soon.stop()
-        self.automatic.cancel()
-        self.correlation.changed.disconnect(self._refresh_soon)
-        self._workspace.informed.disconnect(self._refresh_soon)
-        for picker in self._pickers:
-            picker.release()
-        self.correlation.release()
-        if self._canvas is not None:
-            self._canvas.release()
-            if self._dock is not None and self.viewer is not None:
-                self.viewer.window.remove_dock_widget(self._canvas)
-            self._canvas = self._dock = None
+        self._let_go()
         super().closeEvent(event)
 
     # -- parts
@@ -438,6 +431,37 @@ class CorrelateWidget(QScrollArea):
                 )
         self._model.setCurrentIndex(max(0, self._model.findData(model_name(pair.link))))
         self._robust.setChecked(pair.link.robust)
+
+
+class _Leave:
+    """Gives back what a dock has taken, once, whether or not its Qt object is still there."""
+
+    def __init__(self, dock: CorrelateWidget) -> None:
+        self._signals = ((dock.correlation.changed, dock._refresh_soon),
+                         (dock._workspace.informed, dock._refresh_soon),
+                         (dock.automatic.progressed, dock._on_progress))  # fmt: skip
+        self._dock = ref(dock)
+        self._automatic, self._correlation = dock.automatic, dock.correlation
+        self._pickers, self._viewer = dock._pickers, dock._viewer
+        self._done = False
+
+    def __call__(self, _object: Any = None) -> None:
+        if self._done:
+            return
+        self._done = True
+        for signal, slot in self._signals:
+            signal.disconnect(slot, missing_ok=True)
+        self._automatic.cancel()
+        for picker in self._pickers:
+            picker.release()
+        self._correlation.release()
+        dock, viewer = self._dock(), self._viewer()
+        canvas = None if dock is None else dock._canvas
+        if dock is not None and canvas is not None:
+            canvas.release()
+            if dock._dock is not None and viewer is not None:
+                viewer.window.remove_dock_widget(canvas)
+            dock._canvas = dock._dock = None
 
 
 def _button(verb: keys.Verb, slot: Any, checkable: bool = False) -> QPushButton:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -21,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin import keys
-from napari_clxem.plugin.controllers import redo, undo, workspace_for
+from napari_clxem.plugin.controllers import Workspace, redo, undo, workspace_for
 from napari_clxem.plugin.controllers.opening import open_session, save_session
 from napari_clxem.plugin.controllers.rows import link_cells, link_tip, overview, target_cells
 from napari_clxem.plugin.widgets.scale import ScaleRequest
@@ -70,6 +72,7 @@ class LinksWidget(QScrollArea):
         self._soon.timeout.connect(self.refresh)
         self._workspace.refreshed.connect(self._refresh_soon)
         self._workspace.informed.connect(self._refresh_soon)
+        self.destroyed.connect(partial(_let_go, self._workspace, self._refresh_soon))
         self.refresh()
 
     @property
@@ -207,6 +210,11 @@ class LinksWidget(QScrollArea):
             self._workspace.give_scale((path, index), scale)
         except ClxemError as error:
             show_error(str(error))
+
+
+def _let_go(workspace: Workspace, slot: Callable[[], None], _object: Any = None) -> None:
+    for signal in (workspace.refreshed, workspace.informed):
+        signal.disconnect(slot, missing_ok=True)
 
 
 def _fill(box: QComboBox, choices: list[tuple[str, Any]], current: Any) -> None:
