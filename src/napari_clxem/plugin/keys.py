@@ -76,6 +76,22 @@ WRITE_DOSES = Verb("Exposures…", "Write the exposures to a CSV file")
 WRITE_TARGET_DOSES = Verb("Targets…", "Write the doses of targets and cells to a CSV file")
 WRITE_PICTURE = Verb("Picture…", "Write what the canvas shows to a PNG file")
 
+PICK_TARGET = Verb(
+    "Pick", "Click on what is to be kept: each click adds a target; drag to move one"
+)
+GO_TARGET = Verb("Go there", "Bring the target to the middle of the canvas")
+DROP_TARGET = Verb("Delete", "Remove the target; lamellae forget it")
+PROPOSE = Verb("Propose", "Look for the lamella that holds most of the target")
+BOX_HERE = Verb("Box here", "Draw a lamella about the target, to be dragged in the FIB image")
+DROP_BOX = Verb("Delete lamella", "Remove the lamella")
+WHAT_LIMITS = Verb("What limits it", "Work out what more beads near here would bring")
+EXPORT_TARGETS = Verb("Export…", "Write targets and lamellae for the microscope, or to print")
+
+READ_TILTS = Verb("Read…", "Read the tilts from a file (.tlt, .rawtlt)")
+CORRELATE_HALVES = Verb("Correlate", "Correlate the halves by spatial frequency (FSC, FRC in 2D)")
+COPY_RESOLUTION = Verb("Copy", "Put the resolution and its notes on the clipboard")
+WRITE_CURVE = Verb("Curve…", "Write the curve and the resolution to two CSV files")
+
 TABLE = (
     OPEN,
     SAVE,
@@ -120,4 +136,16 @@ TABLE = (
     WRITE_DOSES,
     WRITE_TARGET_DOSES,
     WRITE_PICTURE,
+    READ_TILTS,
+    CORRELATE_HALVES,
+    COPY_RESOLUTION,
+    WRITE_CURVE,
+    PICK_TARGET,
+    GO_TARGET,
+    DROP_TARGET,
+    PROPOSE,
+    BOX_HERE,
+    DROP_BOX,
+    WHAT_LIMITS,
+    EXPORT_TARGETS,
 )
