@@ -7,6 +7,7 @@ from typing import Any
 from weakref import ref
 
 from napari.utils.notifications import show_error, show_info
+from qtpy.compat import isalive
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -25,7 +26,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_clxem import fiducials
 from napari_clxem.errors import ClxemError
+from napari_clxem.frames import orthographic
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.colours import is_fluorescence
 from napari_clxem.plugin.controllers import redo, undo, workspace_for
@@ -88,6 +91,9 @@ class CorrelateWidget(QScrollArea):
         self.setWidgetResizable(True)
         self.setMinimumWidth(NARROW)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # Compiled kernels are loaded meanwhile, so that no first click waits for them.
+        fiducials.warm()
+        orthographic.warm()
         self._make_parts()
         self._arrange()
         self._soon = QTimer(self)
@@ -457,7 +463,8 @@ class _Leave:
         self._correlation.release()
         dock, viewer = self._dock(), self._viewer()
         canvas = None if dock is None else dock._canvas
-        if dock is not None and canvas is not None:
+        # Where the whole window goes, Qt has taken the canvas away already.
+        if dock is not None and canvas is not None and isalive(canvas):  # type: ignore[no-untyped-call]
             canvas.release()
             if dock._dock is not None and viewer is not None:
                 viewer.window.remove_dock_widget(canvas)
