@@ -1,0 +1,145 @@
+"""What the SXT analysis dock does: its sources, its long tasks and what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from weakref import ref
+
+from napari.layers import Layer
+from psygnal import Signal
+
+from napari_clxem.errors import ImageError
+from napari_clxem.plugin.controllers import sxt_export, sxt_resolving, sxt_tilts
+from napari_clxem.plugin.controllers.grid_task import LongTask
+from napari_clxem.plugin.controllers.sxt_resolving import Resolved, Splitting
+from napari_clxem.plugin.controllers.sxt_sources import Source, resolve, sources
+from napari_clxem.plugin.controllers.workspace import Workspace
+from napari_clxem.plugin.world import unwrapped
+
+
+class SxtAnalysis:
+    """The analysis of one viewer's tomograms.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Of the viewer.
+    viewer : napari.Viewer
+        Kept by weak reference.
+
+    Attributes
+    ----------
+    changed : Signal
+        Emitted when there are other layers, or something was found.
+    task : LongTask
+        One at a time.
+    resolved : Resolved or None
+        The correlation found last.
+    """
+
+    changed = Signal()
+
+    def __init__(self, workspace: Workspace, viewer: Any) -> None:
+        viewer = unwrapped(viewer)
+        self._viewer = ref(viewer)
+        self.workspace = workspace
+        self.task = LongTask()
+        self.resolved: Resolved | None = None
+        workspace.refreshed.connect(self._on_refreshed)
+        for event in self._events(viewer):
+            event.connect(self._on_layers)
+
+    @property
+    def viewer(self) -> Any:
+        """The viewer, or None once it is gone."""
+        return self._viewer()
+
+    def release(self) -> None:
+        """Give up what is being done, and let the viewer go."""
+        self.task.cancel()
+        self.workspace.refreshed.disconnect(self._on_refreshed)
+        viewer = self._viewer()
+        if viewer is not None:
+            for event in self._events(viewer):
+                event.disconnect(self._on_layers)
+
+    def sources(self) -> list[Source]:
+        """Give the layers that can be analysed."""
+        viewer = self._viewer()
+        return [] if viewer is None else sources(self.workspace, viewer)
+
+    def source(self, name: str | None) -> Source:
+        """Find a chosen source.
+
+        Raises
+        ------
+        ImageError
+            Where none is chosen, or it is shown no more.
+        """
+        found = None if name is None else resolve(self.workspace, self._viewer(), name)
+        if found is None:
+            raise ImageError("A layer is missing: choose one that is shown.")
+        return found
+
+    def recorded_tilts(self, name: str | None) -> str:
+        """Give the tilts recorded for a source, as people write them; empty for none."""
+        one = next((each for each in self.sources() if each.id == name), None)
+        if one is None or one.dataset is None:
+            return ""
+        return sxt_tilts.recorded(self.workspace.store.session, one.dataset.frame)
+
+    def compare(self, one: str | None, two: str | None, masked: bool) -> None:
+        """Correlate two layers in the background.
+
+        Raises
+        ------
+        ImageError
+            Where a layer is missing.
+        """
+        halves = self.source(one), self.source(two)
+        self._start("Correlating", partial(sxt_resolving.compare, *halves, masked))
+
+    def halve(self, series: str | None, how: Splitting, masked: bool) -> None:
+        """Correlate the halves of a tilt series in the background.
+
+        Raises
+        ------
+        ImageError
+            Where the layer is missing.
+        """
+        work = partial(sxt_resolving.halve, self.source(series), how, masked)
+        self._start("Reconstructing the halves", work)
+
+    def write_curve(self, path: str | Path) -> None:
+        """Write the curve found last.
+
+        Raises
+        ------
+        ClxemError
+            Where there is none, or the file cannot be written.
+        """
+        if self.resolved is None:
+            raise ImageError("There is no curve to write; correlate two halves first.")
+        sxt_export.write_curve(path, self.resolved)
+
+    def _start(self, name: str, work: Callable[[Any], Resolved]) -> None:
+        if not self.task.start(name, work, self._on_resolved):
+            raise ImageError("Another calculation is running; wait for it or cancel it.")
+
+    def _on_resolved(self, found: Resolved) -> None:
+        self.resolved = found
+        self.changed.emit()
+
+    def _on_refreshed(self) -> None:
+        self.changed.emit()
+
+    def _on_layers(self, event: Any) -> None:
+        if isinstance(getattr(event, "value", None), Layer) or event.type == "name":
+            self.changed.emit()
+
+    def _events(self, viewer: Any) -> tuple[Any, ...]:
+        events = viewer.layers.events
+        return events.inserted, events.removed, events.reordered

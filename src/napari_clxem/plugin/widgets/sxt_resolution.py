@@ -1,0 +1,260 @@
+"""The tab "Resolution" of the SXT analysis dock: how far two halves agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_clxem.errors import ClxemError
+from napari_clxem.io import read_tilts
+from napari_clxem.plugin import keys
+from napari_clxem.plugin.controllers import sxt_tilts, sxt_words
+from napari_clxem.plugin.controllers.sxt_analysis import SxtAnalysis
+from napari_clxem.plugin.controllers.sxt_resolving import Splitting
+from napari_clxem.plugin.controllers.sxt_sources import Source
+from napari_clxem.plugin.widgets.session_parts import listed, narrow, said, verb_button
+from napari_clxem.plugin.widgets.sxt_plot import CurvePlot
+from napari_clxem.plugin.widgets.tables import Row, Table
+
+COLUMNS = (
+    ("Threshold", "Of the correlation"),
+    ("Period", "Full period at the crossing, nm"),
+    ("Half-pitch", "Half of the full period, nm: what SXT papers quote"),
+    ("95 %", "Interval of the full period, nm"),
+)
+CSV = "Table (*.csv)"
+MASKS = (("Soft round", True), ("Whole box", False))
+VALUES = (("Optical density", False), ("Transmission", True))
+
+
+class TiltList(QWidget):
+    """Tilts in degrees, typed or read from a file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = QLineEdit()
+        self.text.setPlaceholderText(sxt_tilts.EXAMPLE)
+        self.text.setToolTip("Degrees: first to last by step, or one by one")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.text, 1)
+        row.addWidget(verb_button(keys.READ_TILTS, self.ask_for_file))
+
+    def propose(self, text: str) -> None:
+        """Fill it in where nothing is written yet."""
+        if text and not self.text.text().strip():
+            self.text.setText(text)
+
+    def tilts(self) -> tuple[float, ...]:
+        """Give the tilts.
+
+        Raises
+        ------
+        ImageError
+            Where they cannot be read.
+        """
+        return tuple(sxt_tilts.read_list(self.text.text()).tolist())
+
+    def ask_for_file(self) -> None:
+        """Let the user choose a list of tilts."""
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Read tilts", "", "Tilts (*.tlt *.rawtlt);;All files (*)"
+        )
+        if path:
+            self.read(path)
+
+    def read(self, path: str) -> None:
+        """Read the tilts of a file."""
+        try:
+            self.text.setText(sxt_tilts.write_list(read_tilts(path)))
+        except ClxemError as error:
+            show_error(str(error))
+
+
+class SourceBox(QComboBox):
+    """A choice among the layers of the viewer.
+
+    Parameters
+    ----------
+    none : str
+        Text of the choice of no layer; there is none where it is empty.
+    """
+
+    def __init__(self, none: str = "") -> None:
+        super().__init__()
+        self._none = none
+        self._shown: list[tuple[str, str]] = []
+        narrow(self)
+
+    def offer(self, sources: Sequence[Source], at_first: int = 0) -> None:
+        """Offer sources; what was chosen stays chosen where it is still there."""
+        given = [("", self._none)] if self._none else []
+        given += [(one.id, one.name) for one in sources]
+        if given == self._shown:
+            return
+        chosen, known = self.currentData(), {name for name, _ in given}
+        self._shown = given
+        self.blockSignals(True)
+        self.clear()
+        for name, text in given:
+            self.addItem(text, name)
+        if chosen in known:
+            self.setCurrentIndex(self.findData(chosen))
+        elif given:
+            self.setCurrentIndex(min(at_first, len(given) - 1))
+        self.blockSignals(False)
+
+    def chosen(self) -> str | None:
+        """Give the id of the source chosen; None without one."""
+        return self.currentData() or None
+
+
+class ResolutionTab(QWidget):
+    """Two halves, how they are compared, and the curve."""
+
+    def __init__(self, analysis: SxtAnalysis) -> None:
+        super().__init__()
+        self._analysis = analysis
+        self.way = QComboBox()
+        self.way.addItems(["Two layers", "One tilt series, split"])
+        self.way.currentIndexChanged.connect(lambda _index: self.refresh())
+        self.one, self.two, self.series = SourceBox(), SourceBox(), SourceBox()
+        self.tilts = TiltList()
+        self.values, self.masking = narrow(QComboBox()), narrow(QComboBox())
+        for text, transmission in VALUES:
+            self.values.addItem(text, transmission)
+        for text, masked in MASKS:
+            self.masking.addItem(text, masked)
+        self.masking.setToolTip("A soft edge keeps the border of the box from correlating")
+        self.thickness, self.iterations = QSpinBox(), QSpinBox()
+        self.thickness.setRange(8, 4096)
+        self.thickness.setValue(256)
+        self.thickness.setSuffix(" voxels")
+        self.iterations.setRange(1, 100)
+        self.iterations.setValue(5)
+        self._hint, self._notes = said(), said()
+        self._large = QLabel()
+        self._large.setStyleSheet("font-weight: bold; font-size: 15px;")
+        self._large.setWordWrap(True)
+        self.plot, self.table = CurvePlot(), Table(COLUMNS)
+        self.go = verb_button(keys.CORRELATE_HALVES, self.start)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._form = QFormLayout()
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for name, field in (
+            ("From", self.way),
+            ("Half A", self.one),
+            ("Half B", self.two),
+            ("Series", self.series),
+            ("Values", self.values),
+            ("Tilts", self.tilts),
+            ("Thickness", self.thickness),
+            ("Passes", self.iterations),
+            ("Mask", self.masking),
+        ):
+            self._form.addRow(name, field)
+        self._exports = QWidget()
+        row = QHBoxLayout(self._exports)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(verb_button(keys.COPY_RESOLUTION, self.copy))
+        row.addWidget(verb_button(keys.WRITE_CURVE, self.ask_where))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(2, 4, 2, 4)
+        column.addWidget(self._hint)
+        column.addLayout(self._form)
+        for part in (self.go, self._large, self.plot, self.table, self._notes, self._exports):
+            column.addWidget(part)
+        column.addStretch(1)
+
+    def refresh(self) -> None:
+        """Show the layers there are and what was found."""
+        found = self._analysis.sources()
+        images = [one for one in found if not one.labels]
+        volumes = [one for one in images if one.ndim == 3]
+        self.one.offer(images)
+        self.two.offer(images, 1)
+        self.series.offer(volumes)
+        splits = self.way.currentIndex() == 1
+        for field, shown in (
+            *((one, not splits) for one in (self.one, self.two)),
+            *(
+                (one, splits)
+                for one in (
+                    self.series, self.values, self.tilts, self.thickness, self.iterations
+                )
+            ),
+        ):  # fmt: skip
+            self._form.setRowVisible(field, shown)
+        if splits:
+            self.tilts.propose(self._analysis.recorded_tilts(self.series.chosen()))
+        self._hint.setText(sxt_words.resolution_hint(len(images), len(volumes), splits))
+        self._hint.setVisible(bool(self._hint.text()))
+        self.go.setEnabled(len(volumes) > 0 if splits else len(images) > 1)
+        self._show_found()
+
+    def _show_found(self) -> None:
+        found = self._analysis.resolved
+        for part in (self._large, self.plot, self.table, self._notes, self._exports):
+            part.setVisible(found is not None)
+        if found is None or found.curve is self.plot.curve:
+            return
+        self._large.setText(sxt_words.resolution_headline(found))
+        self.plot.show_curve(found.curve)
+        lines = sxt_words.resolution_lines(found)
+        self.table.show_rows([Row(one.name, one.cells, one.tip) for one in lines])
+        self._notes.setText(listed(sxt_words.resolution_notes(found)))
+
+    def start(self) -> None:
+        """Correlate what is chosen."""
+        try:
+            self._start(bool(self.masking.currentData()))
+        except ClxemError as error:
+            show_error(str(error))
+
+    def _start(self, masked: bool) -> None:
+        if self.way.currentIndex() == 0:
+            self._analysis.compare(self.one.chosen(), self.two.chosen(), masked)
+            return
+        how = Splitting(
+            self.tilts.tilts(),
+            bool(self.values.currentData()),
+            self.thickness.value(),
+            self.iterations.value(),
+        )
+        self._analysis.halve(self.series.chosen(), how, masked)
+
+    def copy(self) -> None:
+        """Put what was found on the clipboard."""
+        clipboard = QApplication.clipboard()
+        if self._analysis.resolved is not None and clipboard is not None:
+            clipboard.setText(sxt_words.resolution_text(self._analysis.resolved))
+            show_info("The resolution was copied.")
+
+    def ask_where(self) -> None:
+        """Let the user choose where the curve is written."""
+        path, _ = QFileDialog.getSaveFileName(self, "Write the curve", "fsc.csv", CSV)
+        if path:
+            self.write(path)
+
+    def write(self, path: Any) -> None:
+        """Write the curve."""
+        try:
+            self._analysis.write_curve(path)
+        except ClxemError as error:
+            show_error(str(error))
