@@ -14,6 +14,8 @@ from napari_clxem.frames.solving import solutions
 from napari_clxem.frames.uncertainty import region_threshold
 
 _SUBSETS = 150
+_FEWEST = 12
+_MISSED = 1e-4  # chance that none of the subsets tried was of good landmarks alone
 _INLIER = 0.999  # share of good landmarks a robust fit keeps
 
 
@@ -25,13 +27,18 @@ def agreeing(model: Model, landmarks: Landmarks) -> np.ndarray:
         if _within(landmarks.squares(plain.matrix), model, landmarks).all():
             return np.ones(count, bool)  # nothing to find
     seeds: list[tuple[float, np.ndarray]] = []
-    for rows in _subsets(count, model.least):
+    enough = _SUBSETS
+    for tried, rows in enumerate(_subsets(count, model.least)):
+        if tried >= enough:
+            break
         try:
             solution = solutions(model, landmarks.only(np.array(rows)))[0]
         except PointsError:
             continue
         squares = landmarks.squares(solution.matrix)
         seeds.append((_score(squares, model, landmarks), squares))
+        if landmarks.fixed_covariance is not None:
+            enough = min(enough, _enough(_within(squares, model, landmarks), model.least))
     if not seeds:
         return np.ones(count, bool)
     squares = min(seeds, key=lambda seed: seed[0])[1]
@@ -55,6 +62,18 @@ def _subsets(count: int, size: int) -> list[tuple[int, ...]]:
         return every
     rng = np.random.default_rng(0)
     return [tuple(rng.choice(count, size, replace=False)) for _ in range(_SUBSETS)]
+
+
+def _enough(inliers: np.ndarray, size: int) -> int:
+    """Give how many subsets find one of good landmarks alone, if these are so many.
+
+    Fischler & Bolles 1981, Commun. ACM 24:381.
+    """
+    clean = float(inliers.mean()) ** size
+    if clean <= 0:
+        return _SUBSETS
+    needed = np.log(_MISSED) / np.log1p(-clean) if clean < 1 else 0.0
+    return max(_FEWEST, int(np.ceil(needed)))
 
 
 def _gate(squares: Floats, model: Model, landmarks: Landmarks) -> float:
