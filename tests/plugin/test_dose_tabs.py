@@ -95,6 +95,7 @@ def test_an_exposure_that_is_edited_without_a_change_stays_as_it_is(one):
 def test_exposures_are_added_changed_and_removed_each_to_be_undone(dock, show, qtbot):  # noqa: F811
     workspace = show(sxt())
     tab, store = dock.exposures, workspace.store
+    dock.tabs.setCurrentWidget(tab)
     tab._on_add()
     form = tab.form
     form._frame.setCurrentIndex(form._frame.findData("map"))
@@ -160,6 +161,7 @@ def test_images_are_recorded_once(dock, grid, qtbot, monkeypatch):  # noqa: F811
 def test_a_plan_says_what_it_costs_and_is_recorded(dock, show, qtbot):  # noqa: F811
     workspace = show(sxt())
     planner = dock.plan.planner
+    dock.tabs.setCurrentWidget(dock.plan)
     planner.aim("A1")
     planner.add(PRESETS["Mistral 40 nm"])
     planner.add(PRESETS["Krios 300 kV"])
@@ -187,8 +189,8 @@ def test_a_plan_says_what_it_costs_and_is_recorded(dock, show, qtbot):  # noqa: 
 def test_a_plan_without_a_frame_says_so(dock):  # noqa: F811
     workspace_for(dock.viewer).show_site(None, "")
     dock.plan.planner.add(PRESETS["Krios 300 kV"])
-    dock.refresh()
-    assert "Choose a reference frame first" in dock.plan.planner.outcome.problem
+    dock.tabs.setCurrentWidget(dock.plan)
+    assert "Choose a reference frame first" in texts(dock.plan)
 
 
 def test_pasted_numbers_are_checked(dock):  # noqa: F811

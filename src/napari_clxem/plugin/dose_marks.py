@@ -151,23 +151,90 @@ def dose_image(
     return values, arguments, "image"
 
 
-def budget_line(lines: Sequence[Floats], level: float, width: float) -> LayerData:
+# Edges of a cell (0 top, 1 right, 2 bottom, 3 left) that a line joins, by which corners (1 top
+# left, 2 top right, 4 bottom right, 8 bottom left) reach the level.
+_JOINED: Mapping[int, tuple[tuple[int, int], ...]] = MappingProxyType(
+    {
+        1: ((3, 0),), 2: ((0, 1),), 3: ((3, 1),), 4: ((1, 2),), 5: ((3, 0), (1, 2)),
+        6: ((0, 2),), 7: ((3, 2),), 8: ((2, 3),), 9: ((0, 2),), 10: ((0, 1), (2, 3)),
+        11: ((1, 2),), 12: ((3, 1),), 13: ((0, 1),), 14: ((3, 0),),
+    }
+)  # fmt: skip
+
+
+def level_pieces(values: Floats, level: float, first: Floats, pixel: Floats) -> Floats:
+    """Find where a map reaches a level, as pieces of lines (marching squares).
+
+    Pieces are all that is drawn: joining them to lines takes a hundred times longer. Where there
+    would be too many, a coarser map is followed.
+
+    Parameters
+    ----------
+    values : (ny, nx) array
+        MGy.
+    level : float
+        MGy.
+    first : (2,) array
+        Centre (y, x) of the first pixel, µm.
+    pixel : (2,) array
+        Pixel size (y, x), µm.
+
+    Returns
+    -------
+    (m, 2, 2) array
+        Start and direction of each, µm; filled up as :func:`budget_line` needs it.
+    """
+    step = 1
+    while True:
+        pieces = _level_pieces(values[::step, ::step], level)
+        if len(pieces) <= 2 * STEP or min(values.shape) <= 2 * step:
+            break
+        step *= 2
+    found: Floats = _padded(pieces[: 2 * STEP], 2 * STEP) * (np.asarray(pixel, float) * step)
+    found[:, 0] += first
+    return found
+
+
+def _level_pieces(values: Floats, level: float) -> Floats:
+    above = values >= level
+    corners = (above[:-1, :-1], above[:-1, 1:], above[1:, 1:], above[1:, :-1])
+    code = np.zeros(corners[0].shape, np.uint8)
+    for bit, corner in enumerate(corners):
+        code |= corner.astype(np.uint8) << np.uint8(bit)
+    y, x = np.nonzero((code > 0) & (code < 15))
+    kind = code[y, x]
+    a, b, c, d = (values[y + i, x + j] - level for i, j in ((0, 0), (0, 1), (1, 1), (1, 0)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        edges = np.stack(
+            [
+                np.column_stack([y, x + a / (a - b)]),
+                np.column_stack([y + b / (b - c), x + 1.0]),
+                np.column_stack([y + 1.0, x + d / (d - c)]),
+                np.column_stack([y + a / (a - d), x]),
+            ]
+        )
+    found = [np.zeros((0, 2, 2))]
+    for number, pairs in _JOINED.items():
+        cells = np.flatnonzero(kind == number)
+        for one, other in pairs:
+            start, end = edges[one, cells], edges[other, cells]
+            found.append(np.stack([start, end - start], axis=1))
+    pieces: Floats = np.concatenate(found)
+    return pieces
+
+
+def budget_line(pieces: Floats, level: float, width: float) -> LayerData:
     """Describe the Vectors layer of the line where a dose is reached.
 
     Parameters
     ----------
-    lines : sequence of (n, 2) array
-        (y, x), display µm.
+    pieces : (m, 2, 2) array
+        As :func:`level_pieces` gives them, display µm.
     level : float
         MGy.
     width : float
         Of the line, µm.
     """
-    parts = [
-        np.stack([line[:-1], np.diff(line, axis=0)], axis=1) for line in lines if len(line) > 1
-    ]
-    pieces = np.concatenate(parts) if parts else np.zeros((0, 2, 2))
-    pieces = _thinned(pieces, 2 * STEP)
     arguments = {
         **_common(),
         "name": f"Budget line {level:.4g} MGy",
@@ -175,18 +242,23 @@ def budget_line(lines: Sequence[Floats], level: float, width: float) -> LayerDat
         "edge_width": width,
         "vector_style": "line",
     }
-    return _padded(pieces), arguments, "vectors"
+    return pieces, arguments, "vectors"
 
 
-def _thinned(pieces: Floats, most: int) -> Floats:
-    """Leave pieces out evenly where there are more than can be drawn quickly."""
-    if len(pieces) <= most:
-        return pieces
-    kept: Floats = pieces[np.linspace(0, len(pieces) - 1, most).astype(int)]
-    return kept
+def room_for(count: int, most: int, winged: int) -> int:
+    """Give how many pieces the outlines of so many exposures may take.
+
+    Parameters
+    ----------
+    count : int
+        Exposures.
+    most, winged : int
+        How many of them are outlined, and how many with wings.
+    """
+    return (SIDES + 4) * (min(count, most) + min(count, winged))
 
 
-def footprint_lines(outlines: Sequence[Outline], width: float) -> LayerData:
+def footprint_lines(outlines: Sequence[Outline], width: float, room: int = 0) -> LayerData:
     """Describe the Vectors layer of footprints: colour and pattern by modality.
 
     Parameters
@@ -195,6 +267,8 @@ def footprint_lines(outlines: Sequence[Outline], width: float) -> LayerData:
         Later ones above earlier ones.
     width : float
         Of the lines, µm.
+    room : int
+        Pieces to keep room for, so that others can follow quickly.
     """
     parts, colours = [], []
     for one in outlines:
@@ -202,7 +276,7 @@ def footprint_lines(outlines: Sequence[Outline], width: float) -> LayerData:
         parts.append(pieces)
         colours.append(np.tile(_rgba(CHOSEN if one.chosen else one.style.colour), (len(pieces), 1)))
     pieces = np.concatenate(parts) if parts else np.zeros((0, 2, 2))
-    data = _padded(pieces)
+    data = _padded(pieces, room)
     colour = np.zeros((len(data), 4))
     if parts:
         colour[: len(pieces)] = np.concatenate(colours)
@@ -250,13 +324,13 @@ def _subdivided(polygon: Floats) -> Floats:
     return pieces
 
 
-def _padded(pieces: Floats) -> Floats:
+def _padded(pieces: Floats, room: int) -> Floats:
     """Fill up to a multiple of STEP with pieces of no length, on the first piece's start."""
-    if not len(pieces):
-        return pieces
-    data = np.zeros((-(-len(pieces) // STEP) * STEP, 2, 2))
-    data[:, 0] = pieces[0, 0]
-    data[: len(pieces)] = pieces
+    count = max(len(pieces), room)
+    data = np.zeros((-(-count // STEP) * STEP, 2, 2))
+    if len(pieces):
+        data[:, 0] = pieces[0, 0]
+        data[: len(pieces)] = pieces
     return data
 
 

@@ -109,8 +109,12 @@ class DoseLayers:
 def _patch(layer: Any, description: LayerData) -> None:
     data, arguments, kind = description
     if kind == "image":
-        if layer.data is not data:
-            layer.data = data
+        if layer.data.shape != data.shape:
+            layer.data = data.copy()
+        elif not np.shares_memory(layer.data, data):
+            # In place: the layer's thumbnail and extent would take ten times longer.
+            layer.data[...] = data
+            layer.refresh(extent=False, thumbnail=False, highlight=False)
         for name in ("scale", "translate"):
             if not np.array_equal(getattr(layer, name), arguments[name]):
                 setattr(layer, name, arguments[name])

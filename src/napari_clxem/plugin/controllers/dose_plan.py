@@ -66,6 +66,8 @@ class Planner:
         self.wanted: dict[str, Any] = {"sxt": 30.0}
         review.changed.connect(self._on_changed)
         self._of: tuple[Any, ...] = ()
+        self._spots: list[Spot] = []
+        self._spots_of: tuple[Any, ...] = ()
 
     def release(self) -> None:
         """Let the review go."""
@@ -101,8 +103,13 @@ class Planner:
 
     def targets(self) -> list[Spot]:
         """Give what may be aimed at in the frame shown."""
-        frame = self._review.workspace.view.frame
-        return spots(self._review.workspace.store.session, frame)[0] if frame else []
+        session, frame = self._review.workspace.store.session, self._review.workspace.view.frame
+        parts = (session.targets, session.sites, session.datasets, session.links, session.frames)
+        of = (*parts, frame)
+        if not same(of, self._spots_of):
+            self._spots_of = of
+            self._spots = spots(session, frame)[0] if frame else []
+        return self._spots
 
     # -- what the user does
 

@@ -24,9 +24,8 @@ from napari_clxem.plugin.controllers.dose_scene import (
     Painter,
     Picture,
     Scene,
-    drawn_outlines,
+    drawn_footprints,
     is_enough,
-    nearest,
     raster,
     scene,
 )
@@ -34,6 +33,7 @@ from napari_clxem.plugin.controllers.dose_tables import Findings, findings, spot
 from napari_clxem.plugin.controllers.dose_work import Latest
 from napari_clxem.plugin.controllers.scene import go_to
 from napari_clxem.plugin.controllers.workspace import Workspace
+from napari_clxem.plugin.layers import LayerData
 from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session.geometry import graph
 
@@ -115,6 +115,7 @@ class DoseReview:
         self.workspace = workspace
         self.settings = Settings()
         self.preparing, self.painting, self.checking = Latest(), Latest(), Latest()
+        self._outlining = Latest()
         self._layers = DoseLayers(viewer, workspace.turns)
         self._scene: Scene | None = None
         self._of: tuple[Any, ...] = ()
@@ -174,7 +175,7 @@ class DoseReview:
     @property
     def busy(self) -> bool:
         """Whether something is still being computed or drawn."""
-        works = (self.preparing, self.painting, self.checking)
+        works = (self.preparing, self.painting, self.checking, self._outlining)
         return any(one.busy for one in works) or self.workspace.turns.busy
 
     @property
@@ -221,14 +222,15 @@ class DoseReview:
             show_error(str(error))
             self.changed.emit()
             return
-        if wanted.surface != self.settings.surface:
+        before, self.settings = self.settings, wanted
+        if wanted.surface != before.surface:
             self._painter = self._grid = None
             self._most = 0.0
-        self.settings = wanted
         self.refresh()
-        self._paint()
-        self._outline()
-        self._look()
+        if (wanted.material, wanted.included) == (before.material, before.included):
+            self._paint()
+            self._outline()
+            self._look()
 
     def show(self, upto: int) -> None:
         """Show what had been done after so many exposures."""
@@ -266,13 +268,12 @@ class DoseReview:
             self._clear()
         elif not same(of, self._of):
             self._of = of
-            self.preparing.ask(
-                partial(
-                    _prepared, session.exposures, graph(session), view.frame, asked.material,
-                    view.origin[0], asked.included,
-                ),
-                self._on_scene,
-            )  # fmt: skip
+            exposures, links, z = session.exposures, graph(session), view.origin[0]
+
+            def prepare() -> Scene:
+                return scene(exposures, links, view.frame, asked.material, z, asked.included)
+
+            self.preparing.ask(prepare, self._on_scene)
         elif self._picture is not None:
             self._draw(self._picture)
             self._outline()
@@ -286,7 +287,7 @@ class DoseReview:
         return np.array(self.workspace.view.origin[-2:], float)
 
     def _drop(self) -> None:
-        for work in (self.preparing, self.painting, self.checking):
+        for work in (self.preparing, self.painting, self.checking, self._outlining):
             work.drop()
 
     def _clear(self) -> None:
@@ -352,9 +353,8 @@ class DoseReview:
         if shown is not self._scene or surface != self.settings.surface:
             return
         self._picture = found
-        highest = np.nanmax(found.values, initial=0.0)
-        if highest > self._most:
-            self._most = _rounded_up(float(highest))
+        if found.highest > self._most:
+            self._most = _rounded_up(found.highest)
         self._draw(found)
         self.changed.emit()
 
@@ -364,23 +364,25 @@ class DoseReview:
         first = found.grid.origin - zero
         image = dose_marks.dose_image(found.values, first, found.grid.pixel, self._most, name)
         self._layers.put(MAP, image)
-        level, width = self.settings.level, THICK * self._stroke
-        lines = [line - zero for line in found.line]
-        self._layers.put(LINE, dose_marks.budget_line(lines, level, width))
+        pieces = found.line.copy()
+        pieces[:, 0] -= zero
+        width = THICK * self._stroke
+        self._layers.put(LINE, dose_marks.budget_line(pieces, self.settings.level, width))
 
     def _outline(self) -> None:
         shown, middle = self._scene, self.middle
         if shown is None or middle is None or not self.settings.outlines:
+            self._outlining.drop()
             self._layers.put(FOOTPRINTS, None)
             return
-        chosen = self._indices()
-        indices = nearest(shown, middle, self.upto, chosen)
         zero = self._zero
-        lines = [
-            replace(one, polygon=one.polygon - zero)
-            for one in drawn_outlines(shown, indices, chosen)
-        ]
-        self._layers.put(FOOTPRINTS, dose_marks.footprint_lines(lines, self._stroke))
+        work = partial(drawn_footprints, shown, middle, self.upto, self._chosen, zero, self._stroke)
+        self._outlining.ask(work, partial(self._on_outlined, shown, zero))
+
+    def _on_outlined(self, shown: Scene, zero: Floats, found: LayerData) -> None:
+        wanted = shown is self._scene and self.settings.outlines
+        if wanted and np.array_equal(zero, self._zero):
+            self._layers.put(FOOTPRINTS, found)
 
     @property
     def _stroke(self) -> float:
@@ -430,12 +432,6 @@ class DoseReview:
         else:
             self._below = breakdown(shown.history, place, self.upto, shown.z)
         self.pointed.emit()
-
-
-def _prepared(
-    exposures: Any, links: Any, frame: str, material: str, z: float, included: Included
-) -> Scene:
-    return scene(exposures, links, frame, material, z, included)
 
 
 def same(held: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from napari_clxem.dose import Exposure, Grid, History, Replay, map_contours, outlines
+from napari_clxem.dose import Exposure, Grid, History, Replay, outlines
 from napari_clxem.dose.footprint import half_diagonal, reach
 from napari_clxem.frames import FrameGraph
 from napari_clxem.frames.affine import Floats
-from napari_clxem.plugin.dose_marks import Float32Array, Outline, pixels, style_of
+from napari_clxem.plugin.dose_marks import (
+    Float32Array,
+    Outline,
+    footprint_lines,
+    level_pieces,
+    pixels,
+    room_for,
+    style_of,
+)
+from napari_clxem.plugin.layers import LayerData
 
 Included = Literal["all", "recorded", "planned"]
 # A map is never larger than this along a side, nor a beam finer than so many pixels across.
 LARGEST = 2048
-ACROSS = 20.0
+ACROSS = 16.0
 # More outlines than this are neither read nor drawn quickly; wings only of the nearest ones.
 MOST_OUTLINES = 200
 MOST_WINGS = 60
@@ -196,16 +205,19 @@ class Picture:
         MGy, NaN where nothing was left.
     grid : Grid
         Its pixels, frame µm.
-    line : tuple of (n, 2) array
-        Where the budget is reached, frame µm.
+    line : (m, 2, 2) array
+        Where the budget is reached: start and direction of each piece, frame µm.
     upto : int
         After how many exposures.
+    highest : float
+        MGy.
     """
 
     values: Float32Array
     grid: Grid
-    line: tuple[Floats, ...]
+    line: Floats
     upto: int
+    highest: float
 
 
 class Painter:
@@ -223,8 +235,8 @@ class Painter:
                 self._scene.z,
             )  # fmt: skip
         dose = self._replay.upto(upto)
-        line = map_contours(dose, level, grid.origin, grid.pixel) if dose.max() > level else ()
-        return Picture(pixels(dose), grid, line, upto)
+        line = level_pieces(dose, level, grid.origin, grid.pixel)
+        return Picture(pixels(dose), grid, line, upto, float(dose.max()))
 
 
 def nearest(shown: Scene, place: Floats, upto: int, chosen: Sequence[int] = ()) -> list[int]:
@@ -262,3 +274,30 @@ def drawn_outlines(shown: Scene, indices: Sequence[int], chosen: Sequence[int]) 
         if index in winged and not np.allclose(wing.polygon, core.polygon):
             lines.append(Outline(wing.polygon, style, False, marked))
     return lines
+
+
+def drawn_footprints(
+    shown: Scene, place: Floats, upto: int, ids: Sequence[str], zero: Floats, width: float
+) -> LayerData:
+    """Describe the layer of the outlines that are drawn about a place; run in a thread.
+
+    Parameters
+    ----------
+    shown : Scene
+    place : (2,) array
+        (y, x), frame µm.
+    upto : int
+        Only of the first so many.
+    ids : sequence of str
+        Of the chosen ones.
+    zero : (2,) array
+        The display's zero, frame µm.
+    width : float
+        Of the lines, µm.
+    """
+    wanted = set(ids)
+    every = shown.history.exposures
+    chosen = [i for i, one in enumerate(every) if one.id in wanted] if wanted else []
+    lines = drawn_outlines(shown, nearest(shown, place, upto, chosen), chosen)
+    room = room_for(len(every), MOST_OUTLINES, MOST_WINGS)
+    return footprint_lines([replace(one, polygon=one.polygon - zero) for one in lines], width, room)

@@ -57,7 +57,12 @@ class Latest:
     def _start(self, work: Work, done: Done) -> None:
         self._run += 1
         run = self._run
-        worker: Any = create_worker(work, _start_thread=False, _ignore_errors=True)
+
+        # napari writes out what it is given, for its list of workers: nothing long may be in it.
+        def named() -> Any:
+            return work()
+
+        worker: Any = create_worker(named, _start_thread=False, _ignore_errors=True)
         worker.returned.connect(lambda result: self._on_returned(run, result, done))
         worker.errored.connect(lambda error: self._on_errored(run, error))
         self._worker = worker

@@ -49,6 +49,7 @@ class DoseWidget(QScrollArea):
             (self.check, "Check"),
         ):
             self.tabs.addTab(tab, title)
+        self.tabs.currentChanged.connect(self._on_tab)
         self.plan.planner.changed.connect(self._refresh_soon)
         self._progress = QProgressBar()
         self._progress.setRange(0, 0)
@@ -101,6 +102,9 @@ class DoseWidget(QScrollArea):
         if not self._place.isActive():
             self._place.start(SOON)
 
+    def _on_tab(self, _index: int) -> None:
+        self.refresh()
+
     def _on_turned(self) -> None:
         review = self.review
         busy = review.preparing.busy or review.checking.busy
@@ -109,7 +113,11 @@ class DoseWidget(QScrollArea):
     def refresh(self) -> None:
         """Show the doses as they are now."""
         self._on_turned()
-        self.map.refresh()
-        self.exposures.refresh()
-        self.plan.refresh()
-        self.map.show_place()
+        shown = self.tabs.currentWidget()
+        if shown is self.map:
+            self.map.refresh()
+            self.map.show_place()
+        elif shown is self.exposures:
+            self.exposures.refresh()
+        elif shown is self.plan:
+            self.plan.refresh()

@@ -127,6 +127,7 @@ class MapTab(QWidget):
         self._here, self._targets = Table(HERE), Table(TARGETS)
         self._here.chosen.connect(lambda name: review.choose([name]))
         self._legend, self._warnings = Legend(), said()
+        self._shown: tuple[Any, ...] = (None, None, None)
         self._make_replay()
         self._make_settings()
         self._arrange()
@@ -317,7 +318,14 @@ class MapTab(QWidget):
         self._work.setVisible(shown is not None)
         self._show_replay()
         self._show_settings()
-        found = review.findings
+        of = (shown, review.findings, settings)
+        if any(a is not b for a, b in zip(of, self._shown, strict=True)):
+            self._shown = of
+            self._show_findings()
+
+    def _show_findings(self) -> None:
+        review = self._review
+        shown, settings, found = review.scene, review.settings, review.findings
         lines = dose_words.target_lines(found, settings)
         self._targets.show_rows([Row(*line) for line in lines])
         self._targets.setVisible(bool(lines))

@@ -163,7 +163,7 @@ class PlanTab(QWidget):
         self._et.blockSignals(False)
         large, small = ("", "") if found.plan is None else dose_words.plan_headline(found.plan)
         text = found.problem
-        if not planner.steps:
+        if not planner.steps and not text:
             text = "Add the first step: how will X-rays be taken? Then the TEM. No beam needed."
         for label, said_now in ((self._large, large), (self._small, small), (self._next, text)):
             label.setText(said_now)
