@@ -39,12 +39,12 @@ def test_links_are_written_as_a_table(session, tmp_path):
 
 
 def test_what_goes_wrong_is_one_sentence(tmp_path, capsys):
-    assert cli.main(["open", str(tmp_path / "no.clxem.json")]) == 1
+    assert cli.main(["open", str(tmp_path / "no.clxem.json")]) == 2
     assert "There is no session" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
-    assert cli.main(["demo", "--out", str(tmp_path / "file"), "--no-window"]) == 1
+    assert cli.main(["demo", "--out", str(tmp_path / "file"), "--no-window"]) == 2
     assert "cannot be made" in capsys.readouterr().err
-    assert cli.main(["link", str(tmp_path / "no.json"), str(tmp_path / "s.clxem.json")]) == 1
+    assert cli.main(["link", str(tmp_path / "no.json"), str(tmp_path / "s.clxem.json")]) == 2
     assert "cannot be read" in capsys.readouterr().err
 
 

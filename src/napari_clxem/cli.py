@@ -1,4 +1,9 @@
-"""The same verbs from a terminal: ``napari-clxem demo``, ``link``, ``info`` and ``open``."""
+"""The same verbs from a terminal.
+
+The exit status is 0 where all is well, 1 where the answer is bad (numbers that do not add up, a
+plan that does not do, conflicts left open), and 2 where nothing could be done, which one sentence
+explains.
+"""
 
 from __future__ import annotations
 
@@ -13,39 +18,57 @@ from napari_clxem.errors import ClxemError, SessionError
 from napari_clxem.session.model import Session
 from napari_clxem.session.summary import LinkRow, TargetRow, link_rows, nanometres, target_rows
 
+STATUS = "Status: 0 all is well, 1 done but the answer is bad, 2 nothing could be done."
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; gives the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        if options.verb == "demo":
-            return demo(Path(options.out), window=not options.no_window)
-        if options.verb == "link":
-            return link(Path(options.description), Path(options.session))
-        if options.verb == "info":
-            return info([Path(path) for path in options.paths])
-        return open_path(Path(options.path))
+        return int(options.run(options))
     except ClxemError as error:
         print(f"napari-clxem: {error}", file=sys.stderr)
-        return 1
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="napari-clxem", description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    demo_verb = verbs.add_parser("demo", help="link the sample grid by itself and show it")
-    demo_verb.add_argument("--out", default="out", help="folder for session, table and pictures")
-    demo_verb.add_argument(
+    from napari_clxem.verbs import add_verbs
+    from napari_clxem.verbs.printing import verb
+
+    parser = argparse.ArgumentParser(
+        prog="napari-clxem", description="Cryo-CLXEM of one grid, from a terminal.", epilog=STATUS
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
+    one = verb(verbs, "demo", _demo, "link the sample grid by itself and show it")
+    one.add_argument("--out", default="out", help="folder for session, table and pictures")
+    one.add_argument(
         "--no-window", action="store_true", help="write pictures and close, as without a screen"
     )
-    link_verb = verbs.add_parser("link", help="link a described grid and save the session")
-    link_verb.add_argument("description", help="a grid.json, as in the sample grid")
-    link_verb.add_argument("session", help="the .clxem.json file to write")
-    open_verb = verbs.add_parser("open", help="open a session or a folder in napari")
-    open_verb.add_argument("path", help="a .clxem.json session, .clxem.zip package, or a folder")
-    info_verb = verbs.add_parser("info", help="print what files say of themselves")
-    info_verb.add_argument("paths", nargs="+", metavar="file", help="an image file or folder")
+    one = verb(verbs, "link", _link, "link a described grid and save the session")
+    one.add_argument("description", help="a grid.json, as in the sample grid")
+    one.add_argument("session", help="the .clxem.json file to write")
+    one = verb(verbs, "open", _open, "open a session or a folder in napari")
+    one.add_argument("path", help="a .clxem.json session, .clxem.zip package, or a folder")
+    one = verb(verbs, "info", _info, "print what files say of themselves")
+    one.add_argument("paths", nargs="+", metavar="file", help="an image file or folder")
+    add_verbs(verbs)
     return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    return demo(Path(options.out), window=not options.no_window)
+
+
+def _link(options: argparse.Namespace) -> int:
+    return link(Path(options.description), Path(options.session))
+
+
+def _open(options: argparse.Namespace) -> int:
+    return open_path(Path(options.path))
+
+
+def _info(options: argparse.Namespace) -> int:
+    return info([Path(path) for path in options.paths])
 
 
 def info(paths: Sequence[Path]) -> int:

@@ -1,0 +1,17 @@
+"""Verbs of the terminal that do without a window what the docks do, one module per subject."""
+
+from __future__ import annotations
+
+from napari_clxem.verbs import doses, points, sessions, tilt_series, tomograms
+from napari_clxem.verbs.printing import Verbs
+
+__all__ = ["Verbs", "add_verbs"]
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """Add every verb to the parser's; each sets `run`, which takes the options.
+
+    `run` gives the exit status: 0, or 1 where what was asked for was done and the answer is bad.
+    """
+    for subject in (doses, tilt_series, tomograms, sessions, points):
+        subject.add_to(verbs)
