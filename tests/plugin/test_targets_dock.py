@@ -132,7 +132,7 @@ def test_a_click_adds_a_target_in_the_image_it_was_made_in(dock, qtbot):
     spot = bead[:3] - view.origin
     button(dock, "Pick").click()
     before = len(session(dock).targets)
-    press(dock._mouse, viewer, spot + [1.5, 0.0, 0.0])
+    press(dock._mouse, viewer, spot + np.array([1.5, 0.0, 0.0]))
     assert len(session(dock).targets) == before + 1
     added = session(dock).targets[-1]
     assert added.frame == "tomogram"
@@ -158,18 +158,18 @@ def test_a_snap_goes_to_the_centroid():
     )
     square = sum((g - c) ** 2 for g, c in zip(grids, truth, strict=True))
     image = 50 + 400 * np.exp(-square / 2 / 0.4**2)
-    found = centroid_near(image, step, truth + [0.3, -0.25, 0.2], 0.5)
+    found = centroid_near(image, step, truth + np.array([0.3, -0.25, 0.2]), 0.5)
     np.testing.assert_allclose(found, truth, atol=0.03)
-    dark = centroid_near(-image, step, truth + [0.3, -0.25, 0.2], 0.5, dark=True)
+    dark = centroid_near(-image, step, truth + np.array([0.3, -0.25, 0.2]), 0.5, dark=True)
     np.testing.assert_allclose(dark, found)
 
 
 def test_a_target_is_dragged_in_the_plane_and_keeps_its_height(dock):
     places = dock.targets.target_places()
     here = places["A1"]
-    press(dock._mouse, dock.viewer, (0.0, *here), (0.0, *(here + [1.0, -0.5])))
+    press(dock._mouse, dock.viewer, (0.0, *here), (0.0, *(here + np.array([1.0, -0.5]))))
     after = dock.targets.target_places()["A1"]
-    np.testing.assert_allclose(after, here + [1.0, -0.5], atol=1e-6)
+    np.testing.assert_allclose(after, here + np.array([1.0, -0.5]), atol=1e-6)
     moved = next(one for one in session(dock).targets if one.id == "A1")
     np.testing.assert_allclose(moved.position[0], BEADS[0][0], atol=1e-6)
 
@@ -217,12 +217,14 @@ def test_a_box_is_drawn_dragged_and_taken_back(dock, qtbot):
     handle = targets.handles("fib")["centre"]
     told = []
     targets.moved.connect(lambda: told.append(targets.found["A1"].volume_fraction))
-    press(dock._fib_mouse, targets.second.model, handle, handle + [0.2, 0.0])
+    press(dock._fib_mouse, targets.second.model, handle, handle + np.array([0.2, 0.0]))
     assert len(told) == 1
     assert told[0] < centred
     moved = session(dock).lamellae[0].lamella
     np.testing.assert_allclose(
-        Affine(targets.fib.projection).transform([moved.centre])[0], handle + [0.2, 0.0], atol=1e-9
+        Affine(targets.fib.projection).transform([moved.centre])[0],
+        handle + np.array([0.2, 0.0]),
+        atol=1e-9,
     )
     aim = targets.aims[0]
     expected = capture_probability(moved, aim.position, aim.target.radius, aim.covariance)
@@ -234,19 +236,22 @@ def test_a_box_is_drawn_dragged_and_taken_back(dock, qtbot):
 
 
 @pytest.mark.parametrize(
-    ("canvas", "edge", "size"),
-    [("fib", "top", "thickness"), ("fib", "left", "width"), ("main", "front", "length")],
+    ("canvas", "edge", "other", "size"),
+    [
+        ("fib", "top", "bottom", "thickness"),
+        ("fib", "left", "right", "width"),
+        ("main", "front", "back", "length"),
+    ],
 )
-def test_an_edge_is_pulled(dock, canvas, edge, size):
+def test_an_edge_is_pulled(dock, canvas, edge, other, size):
     targets = dock.targets
     targets.draw_box()
     before = getattr(session(dock).lamellae[0].lamella, size)
     places = targets.handles(canvas)
-    centre, spot = places["centre"], places[edge]
-    way = (spot - centre) / np.linalg.norm(spot - centre)
-    targets.pull(canvas, edge, spot + 0.4 * way)
+    targets.pull(canvas, edge, places[edge] + 0.5 * (places[edge] - places[other]))
     targets.let_go()
-    assert getattr(session(dock).lamellae[0].lamella, size) > before + 0.05
+    assert getattr(session(dock).lamellae[0].lamella, size) == pytest.approx(1.5 * before)
+    np.testing.assert_allclose(targets.handles(canvas)[other], places[other], atol=1e-9)
 
 
 def test_a_proposal_holds_the_target_best(dock, qtbot):
