@@ -100,12 +100,28 @@ def show(layer: Any, shown: Shown) -> None:
         What it shall hold. The data come last: until then each change redraws the old ones,
         which are the cheaper ones both ways.
     """
+    changes: dict[str, Any] = {}
     if not np.array_equal(layer.scale, shown.scale):
-        layer.scale = shown.scale
+        changes["scale"] = shown.scale
     if not np.array_equal(np.asarray(layer.affine), shown.affine):
-        layer.affine = shown.affine
+        changes["affine"] = shown.affine
     if not _holds(layer, shown.data):
-        layer.data = shown.data
+        changes["data"] = shown.data
+    if len(changes) < 2 or not layer.visible:
+        _set(layer, changes)
+        return
+    # Each change would cut a slice; a layer that is not seen does it once, when it is seen again.
+    with layer.events.visible.blocker():
+        layer.visible = False
+        try:
+            _set(layer, changes)
+        finally:
+            layer.visible = True
+
+
+def _set(layer: Any, changes: dict[str, Any]) -> None:
+    for name, value in changes.items():
+        setattr(layer, name, value)
 
 
 def _holds(layer: Any, data: Any) -> bool:
