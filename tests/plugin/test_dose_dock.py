@@ -282,7 +282,7 @@ def test_duplicates_and_conflicts_are_said(dock, show):
     show(sxt(), sxt(id="again"), replace(tem(planned=True, dose_per_image=200.0), time=""))
     said = texts(dock)
     assert "record the same" in said
-    assert "touches an area that is spent" in said
+    assert "electrons (planned) touches a spent area: xrays, again left" in said
 
 
 def test_targets_and_cells_have_their_dose(dock, show):

@@ -26,6 +26,8 @@ from napari_clxem.plugin.layers import LayerData
 Included = Literal["all", "recorded", "planned"]
 # A map is never larger than this along a side, nor a beam finer than so many pixels across.
 LARGEST = 2048
+# A map has at least so many pixels along its longer side.
+SMOOTH = 1000
 ACROSS = 16.0
 # More outlines than this are neither read nor drawn quickly; wings only of the nearest ones.
 MOST_OUTLINES = 200
@@ -166,8 +168,9 @@ def raster(
     if corners is None:
         return None
     chosen = shown.drawn & shown.history.placed(surface)
-    finest = 2 * float(shown.beams[chosen].min()) / ACROSS
     low, high = corners
+    finest = 2 * float(shown.beams[chosen].min()) / ACROSS
+    finest = min(finest, float((high - low).max()) / SMOOTH)
     if window is not None and float((high - low).max()) / finest > LARGEST:
         margin = MARGIN * (window[1] - window[0])
         seen = np.maximum(low, window[0] - margin), np.minimum(high, window[1] + margin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from napari_clxem.dose import Breakdown, Budget, Exposure, Plan, Report
+from napari_clxem.dose import Breakdown, Budget, Conflict, Exposure, Plan, Report
 from napari_clxem.dose.relations import names
 from napari_clxem.plugin.controllers.dose_plan import Outcome
 from napari_clxem.plugin.controllers.dose_review import Settings
@@ -197,7 +197,7 @@ def warnings(shown: Scene | None, found: Findings | None) -> list[str]:
         names = _listed([name_of(one) for one in history.undated])
         said.append(f"No time stamp, so first in the replay: {names}.")
     if found is not None:
-        said += [_named(str(one), (one.exposure, *one.others)) for one in found.conflicts]
+        said += [_clash(one) for one in found.conflicts]
         said += [_named(str(one), (one.first, one.second)) for one in found.duplicates]
         said += list(found.notes)
     return said
@@ -314,8 +314,18 @@ def plan_changes(found: Outcome) -> list[str]:
     ]
     every = [step.exposure for step in found.plan.steps]
     named = [_named(text, every) for text in found.plan.changes]
-    clashes = [_named(str(one), (one.exposure, *one.others)) for one in found.conflicts]
-    return [*steps, *(f"→ {text}" for text in named), *clashes, *found.plan.notes]
+    clashes = [_clash(one) for one in found.conflicts]
+    return [*steps, *named, *clashes, *found.plan.notes]
+
+
+def _clash(found: Conflict) -> str:
+    """Say which spent area a planned exposure touches; many tiles of a mosaic are one name."""
+    others = _listed([name_of(one) for one in found.others], 3)
+    return (
+        f"{name_of(found.exposure)} (planned) touches a spent area: {others} left "
+        f"{dose_text(found.before)} MGy there; with it {dose_text(found.after)} of "
+        f"{dose_text(found.limit)} MGy over {found.area:.3g} µm²."
+    )
 
 
 def _named(text: str, exposures: Sequence[Exposure]) -> str:
