@@ -92,6 +92,16 @@ CORRELATE_HALVES = Verb("Correlate", "Correlate the halves by spatial frequency 
 COPY_RESOLUTION = Verb("Copy", "Put the resolution and its notes on the clipboard")
 WRITE_CURVE = Verb("Curve…", "Write the curve and the resolution to two CSV files")
 
+SHOW_MAP = Verb("Show map", "Show the site in the frame of the TEM map")
+TRACE = Verb("Trace", "Find the lamella's outline on the TEM map")
+DRAW_OUTLINE = Verb("Draw", "Draw the outline by hand, or edit its corners, in a layer of shapes")
+TAKE_OUTLINE = Verb("Take over", "Make the polygon that was drawn the lamella's outline")
+DROP_OUTLINE = Verb("Delete", "Remove the outline and its lamella")
+CUT_SLAB = Verb("Cut slab", "Lay what the lamella holds of tomogram and fluorescence on the map")
+CLEAR_SLAB = Verb("Clear slab", "Take these layers away")
+ADD_SESSIONS = Verb("Add sessions…", "Count the lamellae of other session files, too")
+WRITE_CAMPAIGN = Verb("Write table…", "Write the campaign to a CSV file")
+
 TABLE = (
     OPEN,
     SAVE,
@@ -148,4 +158,13 @@ TABLE = (
     DROP_BOX,
     WHAT_LIMITS,
     EXPORT_TARGETS,
+    SHOW_MAP,
+    TRACE,
+    DRAW_OUTLINE,
+    TAKE_OUTLINE,
+    DROP_OUTLINE,
+    CUT_SLAB,
+    CLEAR_SLAB,
+    ADD_SESSIONS,
+    WRITE_CAMPAIGN,
 )

@@ -5,16 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
+    QDockWidget,
     QDoubleSpinBox,
     QHBoxLayout,
+    QMainWindow,
     QPushButton,
     QSizePolicy,
     QWidget,
 )
 
 from napari_clxem.plugin import keys
+
+# A dock that needs more is a canvas and stays beside the others.
+WIDE = 440
+
+
+def tabify(widget: QWidget) -> None:
+    """Put other docks of the right side behind the one that a widget is in."""
+    ours: Any = widget
+    while ours is not None and not isinstance(ours, QDockWidget):
+        ours = ours.parentWidget()
+    window = None if ours is None else ours.parentWidget()
+    if not isinstance(window, QMainWindow):
+        return
+    right = Qt.DockWidgetArea.RightDockWidgetArea
+    for dock in window.findChildren(QDockWidget):
+        if dock is ours or dock.isFloating() or not dock.isVisibleTo(window):
+            continue
+        if window.dockWidgetArea(dock) == right and dock.minimumSizeHint().width() < WIDE:
+            window.tabifyDockWidget(dock, ours)
+    ours.raise_()
 
 
 def button(verb: keys.Verb, slot: Any, checkable: bool = False) -> QPushButton:

@@ -1,0 +1,295 @@
+"""What a milled lamella shares with tomograms and targets: pure functions of the document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_clxem.errors import LamellaError, NoPathError
+from napari_clxem.frames import Affine, Route
+from napari_clxem.frames.affine import Floats
+from napari_clxem.lamella import (
+    Capture,
+    Lamella,
+    LamellaRecord,
+    Overlap,
+    capture_probability,
+    lamella_on_map,
+    overlap,
+    slab_pose,
+)
+from napari_clxem.plugin.controllers.positions import axes_of, spatial
+from napari_clxem.session.geometry import graph, place
+from napari_clxem.session.model import Dataset, Session, Target, new_id
+
+MAP = "tem"
+TOMOGRAM = "sxt"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What a lamella shares with one tomogram.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    overlap : Overlap or None
+        None where it cannot be told.
+    trouble : str
+        Why.
+    """
+
+    dataset: Dataset
+    overlap: Overlap | None
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a lamella holds of one target, as the milled one lies.
+
+    Parameters
+    ----------
+    target : Target
+    capture : Capture or None
+        None where no links lead to the tomogram that ties them.
+    """
+
+    target: Target
+    capture: Capture | None
+
+
+def maps(session: Session, site: str | None) -> tuple[Dataset, ...]:
+    """Give the TEM maps of a site, and those of the whole grid."""
+    return tuple(
+        one
+        for one in session.datasets
+        if one.site in (None, site)
+        and one.modality == MAP
+        and one.frame
+        and axes_of(session, one.frame) == 2
+        and spatial(one) is not None
+    )
+
+
+def volumes(session: Session, site: str | None, modality: str = TOMOGRAM) -> tuple[Dataset, ...]:
+    """Give the volumes of a site that some modality took; all with an empty one."""
+    return tuple(
+        one
+        for one in session.datasets
+        if one.site in (None, site)
+        and modality in ("", one.modality)
+        and one.frame
+        and axes_of(session, one.frame) == 3
+        and spatial(one) is not None
+    )
+
+
+def middle(dataset: Dataset) -> Floats:
+    """Give the middle of an image, µm of its own frame."""
+    known = spatial(dataset)
+    if known is None:
+        raise LamellaError(f"{dataset.name} states no pixel size; give one in Links & targets.")
+    return np.asarray((np.array(known[0]) - 1) * np.array(known[1]) / 2)
+
+
+def box_of(dataset: Dataset) -> Floats:
+    """Give the two corners of a volume, its outer voxels whole, (2, 3) µm.
+
+    Raises
+    ------
+    LamellaError
+        Where it has no pixel size, or no thickness.
+    """
+    known = spatial(dataset)
+    if known is None or len(known[0]) != 3:
+        raise LamellaError(f"{dataset.name} is no volume with a pixel size; an overlap needs one.")
+    if known[0][0] < 2:
+        raise LamellaError(
+            f"{dataset.name} has one slice and so no thickness; open the reconstruction."
+        )
+    step = np.array(known[1])
+    return np.array([-step / 2, (np.array(known[0]) - 0.5) * step])
+
+
+def record_on_map(
+    session: Session,
+    dataset: Dataset,
+    corners: ArrayLike,
+    thickness: float,
+    height: float,
+    angle: float,
+    azimuth: float,
+    damage: float,
+    before: LamellaRecord | None,
+) -> LamellaRecord:
+    """Make the record of a milled lamella from its outline on a TEM map.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The map.
+    corners : (n, 2) array_like
+        (y, x) µm of the map.
+    thickness, height, angle, azimuth, damage : float
+        As :func:`napari_clxem.lamella.lamella_on_map` takes them.
+    before : LamellaRecord or None
+        The record to change; without one a new one is made, with the promise of the plan.
+
+    Raises
+    ------
+    LamellaError
+        Where the outline cannot be used.
+    """
+    lamella = lamella_on_map(corners, thickness, height, angle, azimuth, damage)
+    plan = next(
+        (one for one in session.lamellae if one.site == dataset.site and one.status == "planned"),
+        None,
+    )
+    record = before or LamellaRecord(
+        id=new_id(),
+        name=f"{dataset.name} lamella",
+        site=dataset.site,
+        frame=dataset.frame,
+        lamella=lamella,
+        targets=plan.targets if plan else (),
+        instrument=plan.instrument if plan else "",
+        stage_tilt=plan.stage_tilt if plan else None,
+        promised=plan.promised if plan else None,
+        status="milled",
+    )
+    changed = replace(record, lamella=lamella)
+    found = [one.overlap for one in shares(session, changed) if one.overlap]
+    best = max(found, key=lambda one: one.area_fraction, default=None)
+    return replace(changed, overlap=best)
+
+
+def shares(session: Session, record: LamellaRecord) -> tuple[Shared, ...]:
+    """Give what a lamella on a map shares with every tomogram of its site."""
+    return tuple(_shared(session, record, one) for one in volumes(session, record.site))
+
+
+def _shared(session: Session, record: LamellaRecord, dataset: Dataset) -> Shared:
+    try:
+        there, back = _ways(session, record, dataset.frame)
+    except NoPathError:
+        return Shared(dataset, None, f"not linked with {record.frame}")
+
+    def covariance(points: Floats) -> Floats:
+        return there.predict_error(back.transform(points))
+
+    centre = Affine(there.placement).transform([record.lamella.centre])
+    known = bool(np.isfinite(covariance(centre)).all())
+    try:
+        found = overlap(
+            record.lamella, box_of(dataset), there.placement, covariance if known else None
+        )
+    except LamellaError as error:
+        return Shared(dataset, None, str(error))
+    return Shared(dataset, found, "" if known else "the error of the link is not known")
+
+
+def _ways(session: Session, record: LamellaRecord, frame: str) -> tuple[Route, Route]:
+    """Give the way from a map to a volume, and the same one back."""
+    frames = graph(session)
+    ndim = axes_of(session, record.frame)
+    here = record.lamella.centre[3 - ndim :]
+    there = frames.transform(record.frame, frame, [here])
+    back = frames.transform(frame, record.frame, there.transform([here]))
+    return there, back
+
+
+def carried(lamella: Lamella, placement: ArrayLike) -> Lamella:
+    """Carry a lamella into another frame, such as that of a tomogram.
+
+    Parameters
+    ----------
+    placement : (4, 4) array_like
+        From the lamella's frame to the other, µm.
+
+    Raises
+    ------
+    LamellaError
+        Where it has no extent there.
+    """
+    pose = slab_pose(lamella, np.asarray(placement, float))
+    z, y, x = pose.normal
+    angle = float(np.rad2deg(np.arccos(np.clip(z, -1.0, 1.0))))
+    azimuth = float(np.rad2deg(np.arctan2(-x, y))) if angle > 1e-9 else 0.0
+    centre = (float(pose.centre[0]), float(pose.centre[1]), float(pose.centre[2]))
+    plain = replace(
+        lamella,
+        centre=centre,
+        angle=angle,
+        azimuth=azimuth,
+        thickness=pose.thickness,
+        damage=lamella.damage * pose.thickness / lamella.thickness,
+        outline=(),
+    )
+    own = plain.within(pose.corners)[:, 1:]
+    length, width = np.ptp(own, axis=0).tolist()
+    return replace(
+        plain, outline=tuple((a, b) for a, b in own.tolist()), length=length, width=width
+    )
+
+
+def held(session: Session, record: LamellaRecord) -> tuple[Held, ...]:
+    """Give what a lamella on a map holds of the targets of its site.
+
+    They meet in the tomogram that is linked best with the map: both errors count.
+    """
+    found = []
+    tie = _tie(session, record)
+    for target in session.targets:
+        if target.site not in (None, record.site):
+            continue
+        capture = _capture(session, record, target, tie) if tie else None
+        found.append(Held(target, capture))
+    return tuple(found)
+
+
+def _tie(session: Session, record: LamellaRecord) -> tuple[str, Route] | None:
+    """Find the volume in which the lamella's place is known best."""
+    found = []
+    for dataset in volumes(session, record.site):
+        try:
+            there, _ = _ways(session, record, dataset.frame)
+        except NoPathError:
+            continue
+        here = record.lamella.centre[3 - axes_of(session, record.frame) :]
+        error = float(np.trace(there.predict_error([here])[0]))
+        if np.isfinite(error):
+            found.append((error, dataset.frame, there))
+    best = min(found, key=lambda one: one[0], default=None)
+    return None if best is None else (best[1], best[2])
+
+
+def _capture(
+    session: Session, record: LamellaRecord, target: Target, tie: tuple[str, Route]
+) -> Capture | None:
+    frame, way = tie
+    spot = place(session, target, frame)
+    if spot is None or not np.isfinite(spot.covariance).all():
+        return None
+    slab = carried(record.lamella, way.placement)
+    on_map = Affine(way.placement).inverted().transform([spot.position])[0]
+    own = way.predict_error([on_map[3 - axes_of(session, record.frame) :]])[0]
+    return capture_probability(slab, spot.position, target.radius, np.array(spot.covariance) + own)
+
+
+def facing(dataset: Dataset, plans: Sequence[LamellaRecord]) -> str:
+    """Say how the map's tilt and the milling angle fit, for people."""
+    tilt = dataset.stage.tilt if dataset.stage else None
+    plan = next((one for one in plans if one.site == dataset.site), None)
+    if tilt is None:
+        return "The map does not say its tilt: set the angle between faces and map by hand."
+    if plan is None:
+        return f"The map was taken at {tilt:.1f}°: at minus the milling angle, faces lie in it."
+    left = abs(abs(tilt) - plan.lamella.angle)
+    return (
+        f"The map was taken at {tilt:.1f}°, milling was planned at {plan.lamella.angle:.1f}°: the "
+        f"faces are about {left:.1f}° off the map."
+    )

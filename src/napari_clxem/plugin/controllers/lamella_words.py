@@ -1,0 +1,102 @@
+"""What the dock "Lamella overlap" says: pure functions of what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_clxem.lamella import Campaign, CampaignRow, LamellaRecord
+from napari_clxem.plugin.controllers.lamella_scene import Held, Shared
+from napari_clxem.plugin.controllers.targets_words import TargetWords, percent
+from napari_clxem.session.model import Dataset, Session
+
+
+def interval_text(interval: tuple[float, float] | None) -> str:
+    """Write an interval of shares."""
+    return "–" if interval is None else f"{interval[0]:.0%}–{interval[1]:.0%}"
+
+
+def overlap_words(
+    session: Session,
+    map_: Dataset | None,
+    record: LamellaRecord | None,
+    found: Sequence[Shared],
+) -> TargetWords:
+    """Say the overlap in plan view, large, with its interval; or the next step."""
+    if not session.datasets:
+        return TargetWords("No session yet", "Open a session in the dock Links & targets.", "")
+    if map_ is None:
+        return TargetWords(
+            "No TEM map here", "Open the TEM map of a lamella, or choose a site that has one.", ""
+        )
+    if record is None:
+        return TargetWords(
+            "No outline yet", f"Trace the lamella on {map_.name}, or draw its outline.", ""
+        )
+    best = max(
+        (one for one in found if one.overlap),
+        key=lambda one: one.overlap.area_fraction if one.overlap else 0.0,
+        default=None,
+    )
+    if best is None or best.overlap is None:
+        why = "; ".join(f"{one.dataset.name}: {one.trouble}" for one in found)
+        return TargetWords("Overlap not known", why or "This site has no tomogram yet.", "")
+    o = best.overlap
+    return TargetWords(
+        f"{percent(o.area_fraction)} overlap",
+        f"of the lamella with {best.dataset.name} in plan view (95 %: "
+        f"{interval_text(o.area_interval)}); by volume {percent(o.volume_fraction)} "
+        f"({interval_text(o.volume_interval)}), {o.volume:.1f} µm³.",
+        "",
+    )
+
+
+def share_cells(one: Shared) -> tuple[str, ...]:
+    """Write one line of the table of tomograms."""
+    if one.overlap is None:
+        return one.dataset.name, "–", "–", "–", "–"
+    o = one.overlap
+    return (
+        one.dataset.name,
+        percent(o.area_fraction),
+        interval_text(o.area_interval),
+        percent(o.volume_fraction),
+        interval_text(o.volume_interval),
+    )
+
+
+def share_tip(one: Shared) -> str:
+    """Write what is to be known of a tomogram beyond its line."""
+    if one.overlap is None:
+        return f"{one.dataset.name}: {one.trouble}"
+    o = one.overlap
+    note = f"\n{one.trouble}" if one.trouble else ""
+    return (
+        f"{one.dataset.name}: {percent(o.field_fraction)} of its field is in the lamella, "
+        f"common over both {percent(o.iou)}{note}"
+    )
+
+
+def held_cells(one: Held) -> tuple[str, ...]:
+    """Write one line of the table of targets."""
+    name = one.target.name or one.target.id
+    if one.capture is None:
+        return name, "–", "–"
+    inside = min(one.capture.width, one.capture.length)
+    return name, percent(one.capture.volume_fraction), percent(inside)
+
+
+def campaign_cells(row: CampaignRow) -> tuple[str, ...]:
+    """Write one line of the campaign."""
+    o = row.overlap
+    return (
+        f"{row.session} · {row.site}" if row.session else row.site,
+        percent(o.area_fraction) if o else "–",
+        percent(o.volume_fraction) if o else "–",
+        percent(row.promised),
+    )
+
+
+def campaign_sentence(found: Campaign, by_eye: float) -> str:
+    """Say the share above half, beside what aiming by eye gave."""
+    more = f" By eye it was about {by_eye:.0%}." if found.measured else ""
+    return found.sentence + more
