@@ -16,6 +16,9 @@ from napari_clxem.plugin.layers import UNIT, LayerData
 # More ellipses than this are neither read nor drawn quickly.
 MOST_ELLIPSES = 100
 SEGMENTS = 48
+# Pixels of the screen. With a least size above none, napari would draw what stands for an empty
+# slice: a point of no size at the display's zero.
+SIZES = (0, 2000)
 TARGET = "#ffd400"
 LANDMARK = "#00e5ff"
 
@@ -68,7 +71,7 @@ def target_points(marks: Sequence[Mark], ndim: int) -> LayerData:
         "face_color": "transparent",
         "border_color": TARGET,
         "border_width": 0.08,
-        "canvas_size_limits": (14, 2000),
+        "canvas_size_limits": SIZES,
         "text": {
             "string": "{label}",
             "color": TARGET,
@@ -90,7 +93,7 @@ def landmark_points(marks: Sequence[Mark], ndim: int) -> LayerData:
         "face_color": "transparent",
         "border_color": LANDMARK,
         "border_width": 0.08,
-        "canvas_size_limits": (8, 400),
+        "canvas_size_limits": SIZES,
     }
     return data, arguments, "points"
 
