@@ -91,6 +91,9 @@ READ_TILTS = Verb("Read…", "Read the tilts from a file (.tlt, .rawtlt)")
 CORRELATE_HALVES = Verb("Correlate", "Correlate the halves by spatial frequency (FSC, FRC in 2D)")
 COPY_RESOLUTION = Verb("Copy", "Put the resolution and its notes on the clipboard")
 WRITE_CURVE = Verb("Curve…", "Write the curve and the resolution to two CSV files")
+WEIGH = Verb("Weigh", "Measure density, clusters and masses; layers show them")
+COPY_MASSES = Verb("Copy", "Put masses, limits and notes on the clipboard")
+WRITE_MASSES = Verb("Clusters…", "Write clusters, totals and limits to two CSV files")
 
 SHOW_MAP = Verb("Show map", "Show the site in the frame of the TEM map")
 TRACE = Verb("Trace", "Find the lamella's outline on the TEM map")
@@ -150,6 +153,9 @@ TABLE = (
     CORRELATE_HALVES,
     COPY_RESOLUTION,
     WRITE_CURVE,
+    WEIGH,
+    COPY_MASSES,
+    WRITE_MASSES,
     PICK_TARGET,
     GO_TARGET,
     DROP_TARGET,

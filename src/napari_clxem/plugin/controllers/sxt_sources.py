@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from napari_clxem.session.model import Dataset
 
 # Of what this dock makes itself; such layers are no input.
 MADE = "sxt"
+_ENERGY = re.compile(r"(?<![\d.])(6[89]\d|7[0-3]\d)(?![\d.])")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +85,12 @@ def sources(workspace: Workspace, viewer: Any) -> list[Source]:
 def resolve(workspace: Workspace, viewer: Any, name: str) -> Source | None:
     """Find a source by its id again, as it is now."""
     return next((one for one in sources(workspace, viewer) if one.id == name), None)
+
+
+def energy(source: Source) -> float | None:
+    """Read a photon energy near the iron edge from a name, eV; None where it states none."""
+    found = _ENERGY.search(source.name)
+    return None if found is None else float(found.group(1))
 
 
 def registration_sd(workspace: Workspace, one: Source, other: Source) -> float | None:

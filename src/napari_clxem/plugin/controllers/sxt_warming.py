@@ -24,6 +24,9 @@ def warm() -> Any:
 
 def tiny() -> None:
     """Correlate in single and double precision, and reconstruct a few pixels."""
+    # napari reads these at the first features of a layer, which takes half a second
+    import pandas  # noqa: F401
+
     from napari_clxem.xray import fsc, project, reconstruct
 
     rng = np.random.default_rng(0)

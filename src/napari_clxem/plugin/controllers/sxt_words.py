@@ -67,7 +67,9 @@ def resolution_headline(found: Resolved) -> str:
     period = found.curve.resolution(threshold)
     if np.isnan(period):
         return f"No resolution at {name}"
-    return f"{1e3 * period:.1f} nm full period, {5e2 * period:.1f} nm half-pitch"
+    return (
+        f"{1e3 * period:.1f} nm full period at {name}\n{5e2 * period:.1f} nm half-pitch at {name}"
+    )
 
 
 def resolution_notes(found: Resolved) -> list[str]:

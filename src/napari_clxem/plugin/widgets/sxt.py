@@ -12,6 +12,7 @@ from napari_clxem.plugin.controllers import workspace_for
 from napari_clxem.plugin.controllers.sxt_analysis import SxtAnalysis
 from napari_clxem.plugin.controllers.sxt_warming import warm
 from napari_clxem.plugin.widgets.session_parts import ProgressRow
+from napari_clxem.plugin.widgets.sxt_density import DensityTab
 from napari_clxem.plugin.widgets.sxt_resolution import ResolutionTab
 
 NARROW = 320
@@ -40,7 +41,9 @@ class SxtWidget(QScrollArea):
         self.progress = ProgressRow(self.analysis.task.cancel)
         self.tabs = QTabWidget()
         self.resolution = ResolutionTab(self.analysis)
+        self.density = DensityTab(self.analysis)
         self.tabs.addTab(self.resolution, "Resolution")
+        self.tabs.addTab(self.density, "Absorption density")
         self.tabs.currentChanged.connect(self._on_tab)
         inside = QWidget()
         column = QVBoxLayout(inside)
@@ -56,7 +59,7 @@ class SxtWidget(QScrollArea):
         self._closed = False
         self.analysis.changed.connect(self._refresh_soon)
         self.analysis.task.progressed.connect(self.progress.show_progress)
-        self.analysis.task.ended.connect(self.progress.hide)
+        self.analysis.task.ended.connect(self._on_ended)
         viewer.events.theme.connect(self._on_theme)
         self._on_theme()
         self.refresh()
@@ -77,9 +80,12 @@ class SxtWidget(QScrollArea):
                 viewer.events.theme.disconnect(self._on_theme)
             self.analysis.changed.disconnect(self._refresh_soon)
             self.analysis.task.progressed.disconnect(self.progress.show_progress)
-            self.analysis.task.ended.disconnect(self.progress.hide)
+            self.analysis.task.ended.disconnect(self._on_ended)
             self.analysis.release()
         super().closeEvent(event)
+
+    def _on_ended(self) -> None:
+        self.progress.hide()
 
     def _on_tab(self, _index: int) -> None:
         self.refresh()
@@ -95,4 +101,8 @@ class SxtWidget(QScrollArea):
 
     def refresh(self) -> None:
         """Show what there is now."""
-        self.tabs.currentWidget().refresh()  # type: ignore[union-attr]
+        shown = self.tabs.currentWidget()
+        if shown is self.resolution:
+            self.resolution.refresh()
+        else:
+            self.density.refresh()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from napari.utils.notifications import show_error, show_info
@@ -13,114 +12,30 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_clxem.errors import ClxemError
-from napari_clxem.io import read_tilts
 from napari_clxem.plugin import keys
-from napari_clxem.plugin.controllers import sxt_tilts, sxt_words
+from napari_clxem.plugin.controllers import sxt_words
 from napari_clxem.plugin.controllers.sxt_analysis import SxtAnalysis
 from napari_clxem.plugin.controllers.sxt_resolving import Splitting
-from napari_clxem.plugin.controllers.sxt_sources import Source
 from napari_clxem.plugin.widgets.session_parts import listed, narrow, said, verb_button
+from napari_clxem.plugin.widgets.sxt_parts import SourceBox, TiltList
 from napari_clxem.plugin.widgets.sxt_plot import CurvePlot
 from napari_clxem.plugin.widgets.tables import Row, Table
 
 COLUMNS = (
     ("Threshold", "Of the correlation"),
-    ("Period", "Full period at the crossing, nm"),
-    ("Half-pitch", "Half of the full period, nm: what SXT papers quote"),
-    ("95 %", "Interval of the full period, nm"),
+    ("Period nm", "Full period at the crossing, nm"),
+    ("½-pitch nm", "Half of the full period, nm: what SXT papers quote"),
+    ("95 % nm", "Interval of the full period, nm"),
 )
 CSV = "Table (*.csv)"
 MASKS = (("Soft round", True), ("Whole box", False))
 VALUES = (("Optical density", False), ("Transmission", True))
-
-
-class TiltList(QWidget):
-    """Tilts in degrees, typed or read from a file."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = QLineEdit()
-        self.text.setPlaceholderText(sxt_tilts.EXAMPLE)
-        self.text.setToolTip("Degrees: first to last by step, or one by one")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.text, 1)
-        row.addWidget(verb_button(keys.READ_TILTS, self.ask_for_file))
-
-    def propose(self, text: str) -> None:
-        """Fill it in where nothing is written yet."""
-        if text and not self.text.text().strip():
-            self.text.setText(text)
-
-    def tilts(self) -> tuple[float, ...]:
-        """Give the tilts.
-
-        Raises
-        ------
-        ImageError
-            Where they cannot be read.
-        """
-        return tuple(sxt_tilts.read_list(self.text.text()).tolist())
-
-    def ask_for_file(self) -> None:
-        """Let the user choose a list of tilts."""
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Read tilts", "", "Tilts (*.tlt *.rawtlt);;All files (*)"
-        )
-        if path:
-            self.read(path)
-
-    def read(self, path: str) -> None:
-        """Read the tilts of a file."""
-        try:
-            self.text.setText(sxt_tilts.write_list(read_tilts(path)))
-        except ClxemError as error:
-            show_error(str(error))
-
-
-class SourceBox(QComboBox):
-    """A choice among the layers of the viewer.
-
-    Parameters
-    ----------
-    none : str
-        Text of the choice of no layer; there is none where it is empty.
-    """
-
-    def __init__(self, none: str = "") -> None:
-        super().__init__()
-        self._none = none
-        self._shown: list[tuple[str, str]] = []
-        narrow(self)
-
-    def offer(self, sources: Sequence[Source], at_first: int = 0) -> None:
-        """Offer sources; what was chosen stays chosen where it is still there."""
-        given = [("", self._none)] if self._none else []
-        given += [(one.id, one.name) for one in sources]
-        if given == self._shown:
-            return
-        chosen, known = self.currentData(), {name for name, _ in given}
-        self._shown = given
-        self.blockSignals(True)
-        self.clear()
-        for name, text in given:
-            self.addItem(text, name)
-        if chosen in known:
-            self.setCurrentIndex(self.findData(chosen))
-        elif given:
-            self.setCurrentIndex(min(at_first, len(given) - 1))
-        self.blockSignals(False)
-
-    def chosen(self) -> str | None:
-        """Give the id of the source chosen; None without one."""
-        return self.currentData() or None
 
 
 class ResolutionTab(QWidget):
