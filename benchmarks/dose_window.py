@@ -194,7 +194,7 @@ def main() -> int:
 
         def point() -> None:
             for place in np.random.default_rng(4).uniform(0, WIDTH, (40, 2)):
-                review.point(place)
+                review.pointer.point(place)
                 settle(0.02)
 
         blocked("panning", pan, 2.0)

@@ -75,7 +75,7 @@ def main() -> None:
         settle(dock)
         viewer.fit_to_view()
         settle(dock)
-        dock.review.point(PLACE)
+        dock.review.pointer.point(PLACE)
         settle(dock)
         viewer.screenshot(str(IMAGES / "dose-review.png"), canvas_only=False, flash=False)
         dock.tabs.setCurrentWidget(dock.plan)

@@ -259,7 +259,7 @@ def test_the_replay_goes_through_the_exposures_in_order(dock, show, qtbot):
 
 def test_the_breakdown_at_the_cursor(dock, show):
     show(sxt(), tem())
-    dock.review.point(in_reference((30.0, 31.0)))
+    dock.review.pointer.point(in_reference((30.0, 31.0)))
     dock.refresh()
     table = dock.map.findChildren(QTableWidget)[0]
     assert cells(table) == [
@@ -297,3 +297,22 @@ def test_closing_takes_the_layers_away(dock, show):
     dock.close()
     names = [layer.name for layer in dock.viewer.layers]
     assert not any("Dose" in name or "Footprints" in name for name in names)
+
+
+def test_the_registration_s_interval_is_said_once_the_mouse_is_still(dock, show, qtbot):
+    show(sxt())
+    dock.review.pointer.point(in_reference((30.0, 31.97)))
+    qtbot.waitUntil(lambda: dock.review.pointer.spread is not None, timeout=5000)
+    low, high = dock.review.pointer.spread
+    assert 0 <= low < 70.0 <= high + 1e-9
+    dock.refresh()
+    assert "MGy by registration (90 %)" in texts(dock)
+
+
+@pytest.mark.parametrize("tab", range(4))
+def test_it_fits_a_narrow_dock(dock, show, tab):
+    show(sxt(), tem(planned=True))
+    dock.tabs.setCurrentIndex(tab)
+    dock.resize(320, 900)
+    inside = dock.widget()
+    assert inside.minimumSizeHint().width() <= 320

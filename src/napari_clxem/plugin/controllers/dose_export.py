@@ -9,8 +9,8 @@ from typing import Any
 
 from napari_clxem.dose import Exposure
 from napari_clxem.errors import WriteError
-from napari_clxem.plugin.controllers.dose_review import Settings
 from napari_clxem.plugin.controllers.dose_scene import Scene
+from napari_clxem.plugin.controllers.dose_settings import Settings
 from napari_clxem.plugin.controllers.dose_tables import Findings
 from napari_clxem.session.model import Session
 

@@ -14,9 +14,9 @@ from napari_clxem.dose import Conflict, Exposure, Goal, History, Plan, Preset, c
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats
 from napari_clxem.plugin.controllers import dose_records
-from napari_clxem.plugin.controllers.dose_review import DoseReview, same
+from napari_clxem.plugin.controllers.dose_review import DoseReview
 from napari_clxem.plugin.controllers.dose_tables import Spot, spots
-from napari_clxem.plugin.controllers.dose_work import Latest
+from napari_clxem.plugin.controllers.dose_work import Latest, same
 from napari_clxem.session.geometry import graph
 from napari_clxem.session.model import Session
 
@@ -189,6 +189,8 @@ class Planner:
         of = (*parts, view.frame, self.goal)
         if not same(of, self._of):
             self._of = of
+            frames = {one.name for one in session.frames}
+            self._steps = tuple(one for one in self._steps if one.frame in frames)
             self._work()
 
     def _work(self) -> None:

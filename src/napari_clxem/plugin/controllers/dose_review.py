@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -11,16 +11,14 @@ from weakref import ref
 import numpy as np
 from napari.utils.notifications import show_error
 from psygnal import Signal
-from qtpy.QtCore import QTimer
 
-from napari_clxem.dose import Breakdown, Budget, Grid, breakdown, budget
-from napari_clxem.dose.limits import STABILITY
+from napari_clxem.dose import Grid
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats
 from napari_clxem.plugin import dose_marks
 from napari_clxem.plugin.controllers.dose_layers import FOOTPRINTS, LINE, MAP, DoseLayers
+from napari_clxem.plugin.controllers.dose_pointing import Pointer
 from napari_clxem.plugin.controllers.dose_scene import (
-    Included,
     Painter,
     Picture,
     Scene,
@@ -29,8 +27,9 @@ from napari_clxem.plugin.controllers.dose_scene import (
     raster,
     scene,
 )
+from napari_clxem.plugin.controllers.dose_settings import Settings
 from napari_clxem.plugin.controllers.dose_tables import Findings, findings, spots
-from napari_clxem.plugin.controllers.dose_work import Latest
+from napari_clxem.plugin.controllers.dose_work import Latest, same, timer
 from napari_clxem.plugin.controllers.scene import go_to
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.layers import LayerData
@@ -38,54 +37,8 @@ from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session.geometry import graph
 
 SETTLED = 150  # ms after which a camera counts as still
-POINTED = 30  # ms between two looks at the cursor
 STROKE = 1.6  # pixels of the screen
 THICK = 2.0  # the budget line over the others
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the doses are held against, and which are shown.
-
-    Attributes
-    ----------
-    d : float
-        Resolution wanted, full period, Å.
-    material : str
-        What doses are stated for.
-    voltage : float
-        kV.
-    stability : float
-        Dose that the ice stands, MGy.
-    estimate : str
-        Which estimate of the budget is drawn; empty for the lowest.
-    surface : bool
-        Show the dose in the layer below the surface.
-    included : {"all", "recorded", "planned"}
-        Which exposures count.
-    outlines : bool
-        Whether footprints are outlined.
-    """
-
-    d: float = 20.0
-    material: str = "cell"
-    voltage: float = 300.0
-    stability: float = STABILITY
-    estimate: str = ""
-    surface: bool = False
-    included: Included = "all"
-    outlines: bool = True
-
-    @property
-    def budget(self) -> Budget:
-        """All estimates."""
-        return budget(self.d, self.material, self.voltage, self.stability)
-
-    @property
-    def level(self) -> float:
-        """Dose of the estimate that is drawn, MGy."""
-        found = self.budget
-        return found[self.estimate].dose if self.estimate else found.dose
 
 
 class DoseReview:
@@ -102,12 +55,11 @@ class DoseReview:
     ----------
     changed : Signal
         Emitted when the dock has something else to show.
-    pointed : Signal
-        Emitted when another place is pointed at.
+    pointer : Pointer
+        Says what happened where the mouse points at.
     """
 
     changed = Signal()
-    pointed = Signal()
 
     def __init__(self, workspace: Workspace, viewer: Any) -> None:
         viewer = unwrapped(viewer)
@@ -125,17 +77,15 @@ class DoseReview:
         self._upto: int | None = None
         self._most = 0.0
         self._chosen: tuple[str, ...] = ()
-        self._place: Floats | None = None
-        self._below: Breakdown | None = None
         self._findings: Findings | None = None
         self._found_of: tuple[Any, ...] = ()
         self._released = False
-        self._settled, self._looked = _timer(SETTLED, self._on_settled), _timer(POINTED, self._look)
+        self._settled = timer(SETTLED, self._on_settled)
+        self.pointer = Pointer(viewer, lambda: self._zero)
         workspace.refreshed.connect(self.refresh)
         camera = viewer.scene.camera.events
         camera.center.connect(self._on_camera)
         camera.zoom.connect(self._on_camera)
-        viewer.mouse_move_callbacks.append(self._on_move)
         self.refresh()
 
     def release(self) -> None:
@@ -144,15 +94,14 @@ class DoseReview:
             return
         self._released = True
         self._drop()
-        for timer in (self._settled, self._looked):
-            timer.stop()
+        self._settled.stop()
+        self.pointer.release()
         self.workspace.refreshed.disconnect(self.refresh)
         viewer = self._viewer()
         if viewer is not None:
             camera = viewer.scene.camera.events
             camera.center.disconnect(self._on_camera)
             camera.zoom.disconnect(self._on_camera)
-            viewer.mouse_move_callbacks.remove(self._on_move)
         self._layers.release()
 
     # -- what is shown
@@ -197,11 +146,6 @@ class DoseReview:
     def findings(self) -> Findings | None:
         """Doses of targets and cells, conflicts and duplicates; None until they are known."""
         return self._findings
-
-    @property
-    def below(self) -> Breakdown | None:
-        """What happened at the place pointed at."""
-        return self._below
 
     @property
     def middle(self) -> Floats | None:
@@ -251,11 +195,6 @@ class DoseReview:
                 go_to(viewer, place - self._zero)
         self.changed.emit()
 
-    def point(self, place: Floats | None) -> None:
-        """Ask what happened at a place (y, x) of the frame shown, µm."""
-        self._place = None if place is None else np.asarray(place, float)[-2:]
-        self._look()
-
     def refresh(self) -> None:
         """Follow the document and the view."""
         session, view = self.workspace.store.session, self.workspace.view
@@ -294,7 +233,8 @@ class DoseReview:
         self._of = ()
         self._drop()
         self._findings, self._found_of = None, ()
-        self._scene = self._painter = self._grid = self._picture = self._below = None
+        self._scene = self._painter = self._grid = self._picture = None
+        self._look()
         for role in (MAP, LINE, FOOTPRINTS):
             self._layers.put(role, None)
 
@@ -338,7 +278,7 @@ class DoseReview:
             self._grid = raster(shown, surface, window, screen)
         if self._grid is None:
             self.painting.drop()
-            self._picture = None
+            self._painter = self._picture = None
             self._layers.put(MAP, None)
             self._layers.put(LINE, None)
             return
@@ -405,6 +345,9 @@ class DoseReview:
         every = self._scene.history.exposures
         return [index for index, one in enumerate(every) if one.id in wanted]
 
+    def _look(self) -> None:
+        self.pointer.follow(self._scene, self.upto, self.settings.surface)
+
     def _on_camera(self) -> None:
         self._settled.start()
 
@@ -418,28 +361,6 @@ class DoseReview:
             self._draw(self._picture)
         self._outline()
 
-    def _on_move(self, _viewer: Any, event: Any) -> None:
-        if self._scene is None or len(event.position) < 2:
-            return
-        self._place = np.array(event.position[-2:], float) + self._zero
-        if not self._looked.isActive():
-            self._looked.start()
-
-    def _look(self) -> None:
-        shown, place = self._scene, self._place
-        if shown is None or place is None:
-            self._below = None
-        else:
-            self._below = breakdown(shown.history, place, self.upto, shown.z)
-        self.pointed.emit()
-
-
-def same(held: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
-    """Whether both were made of the same parts; documents share what did not change."""
-    return len(held) == len(wanted) and all(
-        a is b or (not isinstance(a, tuple) and a == b) for a, b in zip(held, wanted, strict=True)
-    )
-
 
 def _rounded_up(value: float) -> float:
     """Give the next number of two digits."""
@@ -447,11 +368,3 @@ def _rounded_up(value: float) -> float:
         return 0.0
     step = 10.0 ** (np.floor(np.log10(value)) - 1)
     return float(np.ceil(value / step) * step)
-
-
-def _timer(interval: int, slot: Any) -> QTimer:
-    timer = QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(interval)
-    timer.timeout.connect(slot)
-    return timer

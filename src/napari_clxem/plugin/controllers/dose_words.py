@@ -8,8 +8,8 @@ from pathlib import PurePath
 from napari_clxem.dose import Breakdown, Budget, Conflict, Exposure, Plan, Report
 from napari_clxem.dose.relations import names
 from napari_clxem.plugin.controllers.dose_plan import Outcome
-from napari_clxem.plugin.controllers.dose_review import Settings
 from napari_clxem.plugin.controllers.dose_scene import Scene
+from napari_clxem.plugin.controllers.dose_settings import Settings
 from napari_clxem.plugin.controllers.dose_tables import Findings
 from napari_clxem.plugin.controllers.positions import View
 from napari_clxem.plugin.dose_marks import style_of
@@ -73,8 +73,18 @@ def next_step(session: Session, view: View, shown: Scene | None) -> str:
     return ""
 
 
-def headline(below: Breakdown | None, settings: Settings) -> tuple[str, str]:
-    """Say what happened at the place pointed at: large, and below it."""
+def headline(
+    below: Breakdown | None, settings: Settings, spread: tuple[float, float] | None = None
+) -> tuple[str, str]:
+    """Say what happened at the place pointed at: large, and below it.
+
+    Parameters
+    ----------
+    below : Breakdown or None
+    settings : Settings
+    spread : tuple of float, optional
+        The 90 % interval by registration, MGy.
+    """
     if below is None:
         return "–", "Point at the map to see what was done there."
     dose = below.surface if settings.surface else below.dose
@@ -93,6 +103,10 @@ def headline(below: Breakdown | None, settings: Settings) -> tuple[str, str]:
         "still supported: "
         + ", ".join(f"{period(d)} ({ESTIMATES[name]})" for name, d in found.items()),
     ]
+    if spread is not None:
+        parts.insert(
+            0, f"{dose_text(spread[0])} to {dose_text(spread[1])} MGy by registration (90 %)"
+        )
     if below.surface:
         parts.append(f"{dose_text(below.surface)} MGy besides in the layer below the surface")
     return large, "\n".join(parts)

@@ -8,6 +8,7 @@ from typing import Any
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 
 from napari_clxem.errors import ClxemError
 
@@ -96,3 +97,19 @@ class Latest:
             self._start(*waiting)
         else:
             self.turned.emit()
+
+
+def same(held: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
+    """Whether both were made of the same parts; documents share what did not change."""
+    return len(held) == len(wanted) and all(
+        a is b or (not isinstance(a, tuple) and a == b) for a, b in zip(held, wanted, strict=True)
+    )
+
+
+def timer(interval: int, slot: Any) -> QTimer:
+    """Make a timer that calls `slot` once, `interval` ms after it was started last."""
+    found = QTimer()
+    found.setSingleShot(True)
+    found.setInterval(interval)
+    found.timeout.connect(slot)
+    return found

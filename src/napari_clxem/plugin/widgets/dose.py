@@ -67,7 +67,7 @@ class DoseWidget(QScrollArea):
             timer.timeout.connect(slot)
         self._closed = False
         self.review.changed.connect(self._refresh_soon)
-        self.review.pointed.connect(self._place_soon)
+        self.review.pointer.pointed.connect(self._place_soon)
         for work in (self.review.preparing, self.review.painting, self.review.checking):
             work.turned.connect(self._on_turned)
         self.refresh()
@@ -86,7 +86,7 @@ class DoseWidget(QScrollArea):
         if not self._closed:
             self._closed = True
             self.review.changed.disconnect(self._refresh_soon)
-            self.review.pointed.disconnect(self._place_soon)
+            self.review.pointer.pointed.disconnect(self._place_soon)
             for work in (self.review.preparing, self.review.painting, self.review.checking):
                 work.turned.disconnect(self._on_turned)
             self.plan.planner.changed.disconnect(self._refresh_soon)

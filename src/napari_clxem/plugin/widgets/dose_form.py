@@ -270,9 +270,12 @@ class ExposureForm(QWidget):
         names = ", ".join(name.replace("_", " ") for name, _ in found.asked)
         self._asked.setText(f"Still needed: {names}" if names else "")
         self._asked.setVisible(bool(names))
-        missing = tuple(name for name, _ in found.asked if name not in self._numbers)
+        asked = {name for name, _ in found.asked}
+        missing = tuple(name for name in asked if name not in self._numbers)
         if missing:
-            self._show_numbers((*self._rows, *missing), self._entry)
+            self._show_numbers((*self._rows, *sorted(missing)), self._entry)
+        for name, edit in self._numbers.items():
+            edit.setPlaceholderText("needed" if name in asked else "not needed")
         self._steps.setText("\n".join(found.steps))
         self._steps.setVisible(bool(found.steps))
         self._problem.setText(found.problem)

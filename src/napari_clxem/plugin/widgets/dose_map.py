@@ -299,8 +299,8 @@ class MapTab(QWidget):
 
     def show_place(self) -> None:
         """Show what happened at the place pointed at."""
-        below, settings = self._review.below, self._review.settings
-        large, small = dose_words.headline(below, settings)
+        below, settings = self._review.pointer.below, self._review.settings
+        large, small = dose_words.headline(below, settings, self._review.pointer.spread)
         self._large.setText(large)
         self._small.setText(small)
         lines = dose_words.breakdown_lines(below)
