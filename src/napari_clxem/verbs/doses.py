@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from napari_clxem.session.model import Session, Target
 
 NOTHING = "none"
+_UNITS = (
+    *(("megagray", "MGy"), ("angstrom", "Å"), ("micrometer", "µm"), ("second", "s")),
+    *(("**2", "²"), ("**3", "³"), (" * ", "·"), ("*", "·"), (" / ", "/")),
+)
 
 
 def add_to(verbs: Verbs) -> None:
@@ -298,7 +302,7 @@ def check_doses(options: argparse.Namespace) -> int:
             one.name,
             f"{one.stated:.5g}",
             f"{one.derived:.5g}",
-            one.unit,
+            _unit(one.unit),
             f"{one.difference:+.1%}",
             "closes" if one.closes else "OPEN",
             one.formula,
@@ -311,6 +315,13 @@ def check_doses(options: argparse.Namespace) -> int:
     closed, every = len(report.closed), len(report.relations)
     print(f"\n{closed} of {every} relations close.")
     return 0 if report else 1
+
+
+def _unit(text: str) -> str:
+    """Write a unit as papers do."""
+    for written, meant in _UNITS:
+        text = text.replace(written, meant)
+    return text
 
 
 def _need_frame(session: Session, frame: str) -> None:

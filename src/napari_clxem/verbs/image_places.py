@@ -59,15 +59,18 @@ class Stage:
         Stage z, µm; 0 where the file gives none.
     tilt, rotation : float
         Degrees; 0 where the file gives none.
-    assumed : bool
-        Whether image axes are only taken to run along stage axes.
+    convention : str
+        Whose stage it is, as the file says.
+    notes : tuple of str
+        What was taken for granted, each a sentence.
     """
 
     matrix: Floats
     height: float
     tilt: float
     rotation: float
-    assumed: bool
+    convention: str
+    notes: tuple[str, ...] = ()
 
     def of(self, points: Floats) -> list[tuple[float, float, float]]:
         """Give stage positions (z, y, x) of points (n, 2 or 3) of the frame, µm."""
@@ -103,10 +106,19 @@ def stage_of_image(dataset: Dataset) -> Stage:
     if position.image_to_stage is None and position.convention in Y_UP:
         matrix[0] = -matrix[0]  # the session counts such a stage downwards
     z = position.position[0]
+    notes = []
+    if position.image_to_stage is None:
+        notes.append(
+            f"{dataset.name} does not say how it is turned: its axes are taken to run along the "
+            "stage's."
+        )
+    if not np.isfinite(z):
+        notes.append(f"{dataset.name} gives no height of the stage: 0 is written.")
     return Stage(
         matrix,
         float(z) if np.isfinite(z) else 0.0,
         position.tilt or 0.0,
         position.rotation or 0.0,
-        position.image_to_stage is None,
+        position.convention,
+        tuple(notes),
     )

@@ -117,6 +117,12 @@ def _print_fit(session: Session, name: str) -> None:
     link = next(one for one in session.links if one.id == name)
     fitted = found(link)
     print(problem(link) if fitted is None else f"FRE {nanometres(fitted.fre)}")
+    bare = sum(one.moving_sigma is None and one.fixed_sigma is None for one in link.landmarks)
+    if bare:
+        print(
+            f"{bare} landmarks have no localisation error, so errors take no part in the fit; give "
+            "them with --moving-sd and --fixed-sd."
+        )
 
 
 def found_link(session: Session, name: str) -> Link:

@@ -75,8 +75,8 @@ def merge_copies(options: argparse.Namespace) -> int:
     ours = load(home)
     copy = another_copy(options.b, ours, home)
     found = merge(ours, copy.session, copy.base)
-    _print_merge(found, copy)
     choices, undecided = _choices(options, found)
+    _print_merge(found, copy)
     if options.out is None:
         return 1 if undecided else 0
     if undecided:
@@ -108,6 +108,11 @@ def _choices(
     choices: dict[str, Literal["ours", "theirs"]] = {}
     if options.take:
         choices = {one.key: options.take for one in found.conflicts}
+    unknown = {*options.ours, *options.theirs} - {one.key for one in found.conflicts}
+    if unknown:
+        raise SessionError(
+            f"There is no conflict {min(unknown)!r} to decide; name one of the keys."
+        )
     both = set(options.ours) & set(options.theirs)
     if both:
         raise SessionError(f"{min(both)} is named with --ours and with --theirs; name it once.")

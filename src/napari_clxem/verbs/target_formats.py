@@ -116,12 +116,12 @@ def _stages(found: Placed) -> tuple[Stage, list[tuple[float, float, float]]]:
     return stage, stage.of(np.array([there.position for _, there in found.targets]))
 
 
-def _stage_notes(stage: Stage) -> list[str]:
-    return (
-        ["The image does not say how it is turned: its axes are taken to run along the stage's."]
-        if stage.assumed
-        else []
-    )
+def _stage_notes(stage: Stage, program: str = "", conventions: Sequence[str] = ()) -> list[str]:
+    notes = list(stage.notes)
+    if program and stage.convention not in conventions:
+        whose = f"of {stage.convention}" if stage.convention else "unknown"
+        notes.append(f"The image's stage is {whose}: {program} drives another one.")
+    return notes
 
 
 def _note(there: Place) -> str:
@@ -135,7 +135,7 @@ def _navigator(found: Placed, path: Path, onto: str | None) -> list[str]:
         for (target, there), where in zip(found.targets, places, strict=True)
     ]
     exchange.write_navigator(points, path, onto)
-    return _stage_notes(stage)
+    return _stage_notes(stage, "SerialEM", ("serialem",))
 
 
 def _openfibsem(found: Placed, path: Path, _onto: str | None) -> list[str]:
@@ -145,7 +145,7 @@ def _openfibsem(found: Placed, path: Path, _onto: str | None) -> list[str]:
         for (target, _), where in zip(found.targets, places, strict=True)
     ]
     exchange.write_positions(points, path)
-    return _stage_notes(stage)
+    return _stage_notes(stage, "OpenFIBSEM", ("fei",))
 
 
 def _odemis(found: Placed, path: Path, _onto: str | None) -> list[str]:
