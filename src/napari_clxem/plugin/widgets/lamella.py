@@ -88,6 +88,9 @@ class LamellaWidget(QScrollArea):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self.refresh)
+        self._front = QTimer(self)
+        self._front.setSingleShot(True)
+        self._front.timeout.connect(lambda: tabify(self))
         self._blinking = QTimer(self)
         self._blinking.setInterval(BLINK)
         self._blinking.timeout.connect(self.lamella.blink)
@@ -103,6 +106,7 @@ class LamellaWidget(QScrollArea):
         """Take the slabs away and let the viewer go."""
         self._soon.stop()
         self._blinking.stop()
+        self._front.stop()
         self.lamella.changed.disconnect(self._refresh_soon)
         self.lamella.release()
         super().closeEvent(event)
@@ -112,7 +116,7 @@ class LamellaWidget(QScrollArea):
         super().showEvent(event)
         if self._new:
             self._new = False
-            QTimer.singleShot(0, self, lambda: tabify(self))
+            self._front.start(0)
 
     def _make_parts(self) -> None:
         lamella = self.lamella

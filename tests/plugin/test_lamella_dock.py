@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Shapes
+from qtpy.QtWidgets import QLabel, QPushButton
+
+from napari_clxem.frames import Affine, UncertainAffine
+from napari_clxem.io.image import StagePosition
+from napari_clxem.lamella import Lamella, overlap
+from napari_clxem.plugin.controllers import release, workspace_for
+from napari_clxem.plugin.controllers.lamella_overlap import DRAWN, LamellaOverlap
+from napari_clxem.plugin.controllers.lamella_scene import (
+    box_of,
+    carried,
+    facing,
+    held,
+    record_on_map,
+    shares,
+)
+from napari_clxem.plugin.widgets.lamella import LamellaWidget
+from napari_clxem.session import Dataset, FileRef, Frame, Link, edits, save
+from napari_clxem.session.geometry import estimate
+
+pytestmark = pytest.mark.gl
+
+# The map looks straight down on the tomogram, turned by 25° in its plane, 4 µm from its corner.
+TURN = np.deg2rad(25.0)
+PIXEL = 0.05
+CORNERS = np.array([[1.0, 1.0], [1.0, 8.0], [6.0, 8.0], [6.0, 1.0]])
+HEIGHT = 4.0
+
+
+def to_map() -> np.ndarray:
+    """The tomogram's frame in that of the map, both 3D."""
+    matrix = np.eye(4)
+    matrix[1:3, 1:3] = [[np.cos(TURN), -np.sin(TURN)], [np.sin(TURN), np.cos(TURN)]]
+    matrix[:3, 3] = -HEIGHT, -3.0, -4.0
+    return matrix
+
+
+def map_image() -> np.ndarray:
+    """Bright nothing, dark uncut sample, and a lamella of middle grey."""
+    image = np.full((180, 200), 40.0)
+    low, high = (CORNERS[0] / PIXEL).astype(int), (CORNERS[2] / PIXEL).astype(int)
+    image[low[0] : high[0] + 1, low[1] : high[1] + 1] = 120.0
+    image[150:, :] = 240.0
+    return image + np.random.default_rng(3).normal(0, 4, image.shape)
+
+
+@pytest.fixture
+def tem_grid(grid):
+    dataset = Dataset(
+        id="tem",
+        name="tem",
+        modality="tem",
+        site="c1",
+        frame="tem",
+        file=FileRef(path="/nowhere/tem.mrc"),
+        axes=("y", "x"),
+        shape=(180, 200),
+        scale=(PIXEL, PIXEL),
+        stage=StagePosition((0.0, 0.0, 0.0), 0.0, -10.0, "serialem"),
+    )
+    projection = to_map()[1:3]
+    covariance = np.zeros((8, 8))
+    covariance[3, 3] = covariance[7, 7] = 0.05**2
+    link = Link(
+        id="to-tem",
+        moving="tomogram",
+        fixed="tem",
+        kind="declared",
+        estimate=estimate(
+            UncertainAffine(projection, np.array([HEIGHT, 10.0, 10.0]), covariance, None)
+        ),
+    )
+    grid.session = replace(
+        grid.session,
+        datasets=(*grid.session.datasets, dataset),
+        frames=(*grid.session.frames, Frame(name="tem", ndim=2, z=(0.0, 0.15))),
+        links=(*grid.session.links, link),
+    )
+    grid.images["tem"] = map_image().astype(np.float32)
+    return grid
+
+
+def kept(session, **values):
+    map_ = next(one for one in session.datasets if one.id == "tem")
+    pose = {"thickness": 0.4, "height": 0.0, "angle": 0.0, "azimuth": 0.0, "damage": 0.0} | values
+    return record_on_map(session, map_, CORNERS, before=None, **pose)
+
+
+@pytest.fixture
+def work(tem_grid, qapp):
+    """A lamella at work on a canvas without a window."""
+    viewer = ViewerModel()
+    workspace = workspace_for(viewer)
+    workspace.use(tem_grid.store())
+    workspace.show_site("c1", "tem")
+    made = LamellaOverlap(workspace, viewer)
+    yield SimpleNamespace(lamella=made, viewer=viewer, store=workspace.store)
+    made.release()
+    release(viewer)
+
+
+def test_a_carried_slab_is_the_same_slab():
+    lamella = Lamella((1.0, 2.0, 3.0), 12.0, 30.0, 0.3, 8.0, 6.0, 0.05)
+    placement = np.eye(4)
+    a, b = np.deg2rad([17.0, 40.0])
+    tilt = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    turn = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    placement[:3, :3] = 1.1 * tilt @ turn
+    placement[:3, 3] = 5.0, -2.0, 1.0
+    there = carried(lamella, placement)
+    points = np.random.default_rng(4).uniform(-6, 6, (4000, 3)) * [0.3, 1, 1] + lamella.centre
+    inside = lamella.contains(points)
+    assert inside.sum() > 50
+    np.testing.assert_array_equal(there.contains(Affine(placement).transform(points)), inside)
+    assert there.volume == pytest.approx(1.1**3 * lamella.volume)
+    assert there.core == pytest.approx(1.1 * lamella.core)
+
+
+def test_the_overlap_is_that_of_the_geometry(tem_grid):
+    record = kept(tem_grid.session)
+    (found,) = shares(tem_grid.session, record)
+    box = box_of(found.dataset)
+    lamella = replace(record.lamella)
+    expected = overlap(lamella, box, np.linalg.inv(to_map()))
+    assert found.overlap.area_fraction == pytest.approx(expected.area_fraction, abs=1e-6)
+    assert 0.3 < expected.area_fraction <= 1
+    low, high = found.overlap.area_interval
+    assert low <= found.overlap.area_fraction <= high
+    assert record.overlap == found.overlap
+    assert record.status == "milled"
+
+
+def test_without_a_link_there_is_no_number(tem_grid):
+    session = edits.drop(tem_grid.session, Link, "to-tem")
+    record = kept(session)
+    assert record.overlap is None
+    (found,) = shares(session, record)
+    assert "not linked" in found.trouble
+    assert [one.capture for one in held(session, record)] == [None]
+
+
+def test_a_target_on_the_mid_plane_is_held_as_well_as_its_place_is_known(tem_grid):
+    session = tem_grid.session
+    record = kept(session)
+    matrix = np.linalg.inv(to_map())
+    on_plane = Affine(matrix).transform([record.lamella.centre])[0]
+    inside = replace(
+        session.targets[0], frame="tomogram", position=tuple(on_plane.tolist()), radius=0.1
+    )
+    far = replace(inside, id="far", position=(on_plane[0] + 2.0, *on_plane[1:].tolist()))
+    session = edits.put(session, inside, far)
+    near, away = held(session, record)
+    assert abs(near.capture.offset) < 0.1
+    assert near.capture.sigma > 0.1  # the map knows its height to 0.15 µm only
+    assert near.capture.volume_fraction > 0.6
+    assert away.capture.volume_fraction < 0.01
+
+
+def test_tilt_and_milling_angle_are_compared_in_words(tem_grid):
+    map_ = tem_grid.session.datasets[-1]
+    assert "-10.0°" in facing(map_, ())
+    plan = replace(kept(tem_grid.session), status="planned")
+    plan = replace(plan, lamella=replace(plan.lamella, angle=12.5))
+    assert "2.5° off the map" in facing(map_, [plan])
+    assert "by hand" in facing(replace(map_, stage=None), ())
+
+
+def test_the_outline_is_traced_on_the_map(work, qtbot):
+    lamella = work.lamella
+    lamella.trace()
+    qtbot.waitUntil(lambda: lamella.record is not None and not lamella.busy, timeout=20000)
+    area = lamella.record.lamella.area
+    assert area == pytest.approx(35.0, rel=0.05)
+    assert np.abs(lamella.corners.mean(axis=0) - CORNERS.mean(axis=0)).max() < 1.0
+    work.store.undo()
+    assert lamella.record is None
+
+
+def test_a_polygon_that_was_drawn_is_taken_over(work):
+    lamella = work.lamella
+    lamella.draw()
+    layer = work.viewer.layers[DRAWN]
+    shown = lamella._to_display()
+    layer.add_polygons([CORNERS @ shown[:2, :2].T + shown[:2, 2]])
+    lamella.take()
+    assert DRAWN not in work.viewer.layers
+    np.testing.assert_allclose(lamella.corners, CORNERS, atol=1e-4)
+    lamella.draw()
+    assert len(work.viewer.layers[DRAWN].data) == 1
+
+
+def test_a_polygon_of_another_layer_with_its_own_scale_is_taken_too(work):
+    lamella = work.lamella
+    shown = lamella._to_display()
+    data = (CORNERS @ shown[:2, :2].T + shown[:2, 2]) / 0.5
+    layer = Shapes([data], shape_type="polygon", scale=(0.5, 0.5), units=("um", "um"))
+    work.viewer.layers.append(layer)
+    work.viewer.layers.selection = {layer}
+    lamella.take()
+    np.testing.assert_allclose(lamella.corners, CORNERS, atol=1e-4)
+    assert layer in work.viewer.layers
+
+
+def test_an_outline_that_crosses_itself_is_refused_in_words(work, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        "napari_clxem.plugin.controllers.lamella_overlap.show_error", lambda text: said.append(text)
+    )
+    crossed = [[1.0, 1.0], [6.0, 8.0], [6.0, 2.0], [1.0, 8.0], [0.5, 4.0]]
+    assert not work.lamella.keep_outline(np.array(crossed))
+    assert "crosses itself" in said[0]
+    assert work.lamella.record is None
+
+
+def test_the_pose_changes_and_the_outline_on_the_map_stays(work):
+    lamella = work.lamella
+    lamella.keep_outline(CORNERS)
+    lamella.set_pose(angle=8.0, azimuth=35.0, thickness=0.2)
+    np.testing.assert_allclose(lamella.corners, CORNERS, atol=1e-9)
+    assert lamella.record.lamella.angle == 8.0
+    assert lamella.record.overlap == lamella.shares[0].overlap
+    before = lamella.session
+    lamella.set_pose(angle=8.0)
+    assert lamella.session is before
+
+
+def test_the_slab_on_the_map_is_what_the_tomogram_holds_there(work, tem_grid, qtbot):
+    lamella = work.lamella
+    lamella.keep_outline(CORNERS)
+    lamella.cut()
+    qtbot.waitUntil(lambda: bool(lamella.slabs) and not lamella.busy, timeout=20000)
+    layer = next(one for one in lamella.slabs if "tomogram" in one.name)
+    volume = tem_grid.images["tomogram"]
+    spot = CORNERS.mean(axis=0)
+    place = Affine(np.linalg.inv(to_map())).transform([[0.0, *spot]])[0] / 0.12
+    z, y, x = np.round(place).astype(int)
+    row, column = np.round(spot / layer.scale).astype(int)
+    around = volume[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2]
+    assert around.min() - 1 <= layer.data[row, column] <= around.max() + 1
+    assert np.isnan(layer.data[0, 0])
+    # it lies on the map
+    map_layer = workspace_for(work.viewer).layers.layers["tem", 0]
+    np.testing.assert_allclose(
+        layer.data_to_world((row, column)), map_layer.data_to_world(spot / PIXEL), atol=0.06
+    )
+    full = layer.data.shape
+    lamella.swipe(0.25)
+    assert layer.data.shape == (full[0], round(full[1] / 4))
+    lamella.swipe(1.0)
+    assert layer.data.shape == full
+    lamella.blink()
+    assert not layer.visible
+    lamella.blink()
+    assert layer.visible
+    lamella.clear_slabs()
+    assert layer not in work.viewer.layers
+
+
+@pytest.fixture
+def dock(make_napari_viewer, tem_grid, qtbot):
+    viewer = make_napari_viewer()
+    widget = LamellaWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Lamella overlap", area="right")
+    workspace = workspace_for(viewer)
+    workspace.use(tem_grid.store())
+    workspace.show_site("c1", "tem")
+    widget.refresh()
+    yield widget
+    widget.close()
+
+
+def texts(dock):
+    return "\n".join(label.text() for label in dock.findChildren(QLabel) if not label.isHidden())
+
+
+def test_the_dock_says_overlap_and_campaign(dock, tem_grid, tmp_path, qtbot):
+    assert "No outline yet" in texts(dock)
+    dock.lamella.keep_outline(CORNERS)
+    share = dock.lamella.shares[0].overlap.area_fraction
+    qtbot.waitUntil(lambda: f"{share:.0%} overlap" in texts(dock))
+    assert "1 of 1 above 50%" in texts(dock).replace("50 %", "50%")
+    assert dock._shares.item(0, 1).text() == f"{share:.0%}"
+    other = replace(tem_grid.session, id="other", name="other grid")
+    lost = replace(kept(other), status="lost", name="gone")
+    path = tmp_path / "other.clxem.json"
+    save(edits.put(other, kept(other), lost), path)
+    dock.add_sessions([str(path), str(path)])
+    assert dock.lamella.campaign.measured == 2
+    assert len(dock.lamella.campaign.rows) == 3
+    table = tmp_path / "campaign.csv"
+    dock.write_campaign(str(table))
+    with table.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["session"] for row in rows].count("other grid") == 2
+    assert float(rows[0]["area_fraction"]) == pytest.approx(share, abs=1e-3)
+
+
+def test_it_fits_a_narrow_dock_and_an_empty_one_says_the_next_step(dock, qtbot):
+    dock.lamella.keep_outline(CORNERS)
+    alone = LamellaWidget(dock.viewer)
+    qtbot.addWidget(alone)
+    alone.resize(320, 700)
+    with qtbot.waitExposed(alone):
+        alone.show()
+    assert alone.widget().width() <= 320
+    for part in alone.findChildren(QPushButton):
+        if part.isVisible():
+            assert part.mapTo(alone.widget(), part.rect().topRight()).x() < 320
+    workspace_for(dock.viewer).show_site("c2", "other")
+    alone.refresh()
+    assert "No TEM map here" in texts(alone)
+    alone.close()
