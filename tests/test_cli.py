@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +54,23 @@ def test_what_goes_wrong_is_one_sentence(tmp_path, capsys):
 def test_a_verb_is_needed():
     with pytest.raises(SystemExit):
         cli.main([])
+
+
+def test_the_commands_of_the_manual_are_understood():
+    text = (Path(__file__).parents[1] / "docs" / "how-to" / "command-line.md").read_text("utf-8")
+    text = text.replace("\\\n", " ")
+    commands = re.findall(r"^\$ napari-clxem (.*)$", text, flags=re.MULTILINE)
+    assert len(commands) > 10
+    for command in commands:
+        assert callable(cli._parser().parse_args(shlex.split(command)).run), command
+    for name in cli._parser()._subparsers._group_actions[0].choices:
+        assert f"`{name}" in text, name
+
+
+def test_every_verb_has_a_line_of_help(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"])
+    assert stopped.value.code == 0
+    out = capsys.readouterr().out
+    assert re.search(r"check-doses\s+check whether declared dose numbers add up", out)
+    assert "Status: 0" in out

@@ -79,6 +79,33 @@ def test_normalising_gives_the_same_as_the_library(phantom, tmp_path, capsys):
     assert np.allclose(open_image(out).data, expected / 2, atol=1e-6)
 
 
+def test_flats_darks_and_records_of_one_file(tmp_path, capsys):
+    import h5py
+
+    path, out, tilts = tmp_path / "raw.hdf5", tmp_path / "t.st", tmp_path / "t.tlt"
+    with h5py.File(path, "w") as file:
+        place = "NXtomo/instrument"
+        for name, counts, images, time in (("sample", 5100, 3, 2.0), ("bright_field", 10100, 2, 1)):
+            file[f"{place}/{name}/data"] = np.full((images, 6, 8), counts, np.float32)
+            file[f"{place}/{name}/ExpTimes"] = np.full(images, time)
+            file[f"{place}/{name}/current"] = np.linspace(100.0, 150.0, images)
+        file[f"{place}/dark_field/data"] = np.full((1, 6, 8), 100, np.float32)
+        file[f"{place}/sample/x_pixel_size"] = 0.013
+        file["NXtomo/sample/rotation_angle"] = [-10.0, 0.0, 10.0]
+    assert main(["normalise", str(path), "--out", str(out), "--tilts-out", str(tilts)]) == 0
+    flat = 0.5 * (10000 / 100 + 10000 / 150)
+    expected = 5000 / 2 / np.array([100.0, 125.0, 150.0]) / flat
+    found = open_image(out)
+    assert np.allclose(found.data, expected[:, np.newaxis, np.newaxis], atol=1e-5)
+    assert found.scale == pytest.approx((0.013, 0.013))
+    assert "by exposure and current" in capsys.readouterr().out
+    assert tilts.read_text().split() == ["-10.000", "0.000", "10.000"]
+    with h5py.File(tmp_path / "done.hdf5", "w") as file:
+        file["TomoNormalized/TomoNormalized"] = np.full((3, 6, 8), 0.5)
+    assert main(["normalise", str(tmp_path / "done.hdf5"), "--out", str(out)]) == 2
+    assert "normalised already" in capsys.readouterr().err
+
+
 def test_the_tomogram_is_that_of_the_library(tomograms, tmp_path, capsys):
     found = open_image(tomograms / "low.mrc")
     series = open_image(tomograms / "low-od.st").data

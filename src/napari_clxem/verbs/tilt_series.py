@@ -228,8 +228,8 @@ def reconstruct_series(options: argparse.Namespace) -> int:
         f"\n{z} x {y} x {x} voxels (z, y, x) of {found.spacing[0] * 1e3:.4g} nm, "
         f"{found.data.min():.3g} to {found.data.max():.3g} per µm, by {found.method}."
     )
-    taken = "-ln of the transmission" if options.transmission else "as optical density"
-    print(f"The series was taken {taken}.")
+    taken = "-ln of the series" if options.transmission else "the series as it is"
+    print(f"Optical density: {taken}.")
     say(f"{options.out} written")
     return 0
 
