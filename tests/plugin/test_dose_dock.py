@@ -292,11 +292,17 @@ def test_targets_and_cells_have_their_dose(dock, show):
     assert [line[0] for line in lines[1:]] == ["Cell Cell 1", "Cell Cell 2"]
 
 
-def test_closing_takes_the_layers_away(dock, show):
-    show(sxt())
-    dock.close()
+@pytest.mark.parametrize("how", ["close", "remove"])
+def test_closing_takes_the_layers_away(dock, show, how):
+    workspace = show(sxt())
+    if how == "close":
+        dock.close()
+    else:
+        dock.viewer.window.remove_dock_widget(dock)
+    workspace.store.commit(lambda s: edits.put(s, tem()), "Add another")
     names = [layer.name for layer in dock.viewer.layers]
     assert not any("Dose" in name or "Footprints" in name for name in names)
+    assert not dock.viewer.mouse_move_callbacks
 
 
 def test_the_registration_s_interval_is_said_once_the_mouse_is_still(dock, show, qtbot):

@@ -35,7 +35,8 @@ ION = (("voltage", "kV"),)
 ENERGY = {"x-ray": ("energy", 1.0), "electron": ("voltage", 1e3)}
 SPELLED = (
     ("micrometer", "µm"), ("angstrom", "Å"), ("electron_volt", "eV"), ("kilovolt", "kV"),
-    ("megagray", "MGy"), ("second", "s"), ("degree", "°"), ("dimensionless", ""), ("**2", "²"),
+    ("megagray", "MGy"), ("centimeter", "cm"), ("gram", "g"), ("second", "s"),
+    ("degree", "°"), ("dimensionless", ""), ("**2", "²"),
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QProgressBar, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
 from napari_clxem.plugin.controllers import workspace_for
@@ -30,6 +30,7 @@ class DoseWidget(QScrollArea):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
+        self._docked = self._ended = False
         viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._viewer = ref(viewer)
         self._workspace = workspace_for(viewer)
@@ -65,7 +66,6 @@ class DoseWidget(QScrollArea):
         for timer, slot in ((self._soon, self.refresh), (self._place, self.map.show_place)):
             timer.setSingleShot(True)
             timer.timeout.connect(slot)
-        self._closed = False
         self.review.changed.connect(self._refresh_soon)
         self.review.pointer.pointed.connect(self._place_soon)
         for work in (self.review.preparing, self.review.painting, self.review.checking):
@@ -79,20 +79,34 @@ class DoseWidget(QScrollArea):
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """Take the layers away and give the mouse back."""
+        self.end()
+        super().closeEvent(event)
+
+    def changeEvent(self, event: Any) -> None:  # noqa: N802
+        """End where napari takes the dock away: it closes nothing, but leaves it without parent."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parentWidget() is not None:
+                self._docked = True
+            elif self._docked:
+                self.end()
+        super().changeEvent(event)
+
+    def end(self) -> None:
+        """Take the layers away, give the mouse back and let the session go."""
+        if self._ended:
+            return
+        self._ended = True
         self._soon.stop()
         self._place.stop()
         self.map.stop()
         self.exposures.stop()
-        if not self._closed:
-            self._closed = True
-            self.review.changed.disconnect(self._refresh_soon)
-            self.review.pointer.pointed.disconnect(self._place_soon)
-            for work in (self.review.preparing, self.review.painting, self.review.checking):
-                work.turned.disconnect(self._on_turned)
-            self.plan.planner.changed.disconnect(self._refresh_soon)
-            self.plan.stop()
-            self.review.release()
-        super().closeEvent(event)
+        self.review.changed.disconnect(self._refresh_soon)
+        self.review.pointer.pointed.disconnect(self._place_soon)
+        for work in (self.review.preparing, self.review.painting, self.review.checking):
+            work.turned.disconnect(self._on_turned)
+        self.plan.planner.changed.disconnect(self._refresh_soon)
+        self.plan.stop()
+        self.review.release()
 
     def _refresh_soon(self) -> None:
         if not self._soon.isActive():
