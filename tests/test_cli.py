@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import shlex
+import subprocess
+import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 from napari_clxem import cli
+from napari_clxem.errors import ClxemWarning
 from napari_clxem.samples import sample_folder
 from napari_clxem.session import load
 
@@ -74,3 +79,29 @@ def test_every_verb_has_a_line_of_help(capsys):
     out = capsys.readouterr().out
     assert re.search(r"check-doses\s+check whether declared dose numbers add up", out)
     assert "Status: 0" in out
+
+
+def test_a_terminal_without_unicode_is_no_error():
+    """As some consoles are: signs it does not know become question marks."""
+    run = subprocess.run(
+        [sys.executable, "-m", "napari_clxem.cli", "plan"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "The plan does not do" in run.stdout
+    assert "Traceback" not in run.stderr
+
+
+def test_warnings_are_sentences(monkeypatch, capsys):
+    def warned(options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("Something to know.", ClxemWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(cli, "_info", warned)
+    assert cli.main(["info", "a"]) == 0
+    assert capsys.readouterr().err == "napari-clxem: Something to know.\n"

@@ -13,7 +13,7 @@ from napari_clxem.io import read_navigator
 from napari_clxem.io.exchange import read_features, read_list, read_positions, read_tdct_points
 from napari_clxem.io.exchange.points import Pixels
 from napari_clxem.samples import sample_folder
-from napari_clxem.session import Landmark, Link, edits, load, save
+from napari_clxem.session import Landmark, Link, Store, edits, load, recoverable, save
 from napari_clxem.session.geometry import complete, place, solve
 
 SPACE, PLANE, TURNED = "picked-confocal-A-fib-A", "beads-vlm-map-fluorescence-map", "declared"
@@ -114,6 +114,22 @@ def test_pairs_without_errors_are_said(grid, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "8 landmarks have no localisation error" in out
     assert "--moving-sd" in out
+
+
+def test_an_import_spares_what_is_open_or_unsaved(grid, tmp_path, capsys):
+    path = str(tmp_path / "a.csv")
+    assert main(["landmarks", "export", str(grid), BEADS, path, "--format", "csv"]) == 0
+    before = grid.read_bytes()
+    verb = ["landmarks", "import", str(grid), BEADS, path, "--format", "csv"]
+    store = Store(path=grid)
+    assert main(verb) == 2
+    assert "is open in" in capsys.readouterr().err
+    store.commit(lambda s: edits.rename(s, "renamed"), "Rename")
+    store.close()
+    assert main(verb) == 2
+    assert "steps that were not saved" in capsys.readouterr().err
+    assert grid.read_bytes() == before
+    assert recoverable(grid) is not None
 
 
 def test_what_a_format_does_not_hold_is_said(grid, tmp_path, capsys):

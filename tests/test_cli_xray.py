@@ -201,6 +201,14 @@ def test_resolution_is_that_of_the_library(halves, tmp_path, capsys):
     assert np.allclose(written, curve.correlation, equal_nan=True)
 
 
+def test_the_same_half_twice_is_said_once(halves, capsys):
+    path = str(halves / "a.mrc")
+    assert main(["fsc", path, path]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("same image") == 1
+    assert not err
+
+
 def test_masks_and_pixel_sizes(halves, capsys):
     paths = [str(halves / "a.mrc"), str(halves / "b.mrc")]
     one, two = (np.asarray(open_image(path).data) for path in paths)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from napari_clxem.errors import ClxemError, SessionError
 from napari_clxem.session.model import Session
@@ -23,12 +26,22 @@ STATUS = "Status: 0 all is well, 1 done but the answer is bad, 2 nothing could b
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; gives the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may know neither µ nor ±
+            stream.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
-    try:
-        return int(options.run(options))
-    except ClxemError as error:
-        print(f"napari-clxem: {error}", file=sys.stderr)
-        return 2
+    with warnings.catch_warnings():
+        warnings.showwarning = _warned
+        try:
+            return int(options.run(options))
+        except ClxemError as error:
+            print(f"napari-clxem: {error}", file=sys.stderr)
+            return 2
+
+
+def _warned(message: Warning | str, *_where: Any, **_more: Any) -> None:
+    """Say a warning as one sentence, without the line of code it comes from."""
+    print(f"napari-clxem: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_clxem.errors import SessionError
 from napari_clxem.verbs.landmark_formats import LANDMARK_FORMATS, names_of, read, write
-from napari_clxem.verbs.printing import Verbs, listed, positive, say, verb
+from napari_clxem.verbs.printing import Verbs, listed, positive, verb
 from napari_clxem.verbs.target_formats import TARGET_FORMATS, export
 
 if TYPE_CHECKING:
@@ -60,13 +60,16 @@ def export_landmarks(options: argparse.Namespace) -> int:
 
 def import_landmarks(options: argparse.Namespace) -> int:
     """Read landmarks into a link, save the session, and print what has come in."""
-    from napari_clxem.session import Store, edits
+    from napari_clxem.session import Store, edits, recoverable
     from napari_clxem.session.model import Link
 
-    store = Store.open(options.session)
+    if recoverable(options.session) is not None:
+        raise SessionError(
+            f"{Path(options.session).name} has steps that were not saved; open it in napari and "
+            "save or discard them first."
+        )
+    store = Store(path=options.session)
     try:
-        for sentence in store.notices:
-            say(sentence)
         link = found_link(store.session, options.link)
         new = read(store.session, link, Path(options.file), options.format)
         marks = tuple(_with_errors(one, link, options) for one in new)

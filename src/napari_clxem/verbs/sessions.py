@@ -138,6 +138,8 @@ def _write_merged(
         store.commit(merged, f"Merge {Path(options.b).name}")
         keep_pictures(place, found.ours, copy.pictures)
         store.save(place)
+        for sentence in store.notices:
+            say(sentence)
     finally:
         store.close(discard=True)
     print(f"\nSession saved as {place}")

@@ -165,12 +165,14 @@ def align(options: argparse.Namespace) -> int:
 
     need_mrc(options.out, stack=True)
     low, high = series(options.low, options.pixel), series(options.high, options.pixel)
-    tilts = [read_tilts(path) for path in options.tilts] if options.tilts else None
+    tilts = [one.meta.get("tilt_angles") for one in (low, high)]
+    if options.tilts:
+        tilts = [read_tilts(path) for path in options.tilts]
     found = align_pair(
         np.asarray(low.data),
         np.asarray(high.data),
         _energies(options, low, high),
-        tilts=None if tilts is None else (tilts[0], tilts[1]),
+        tilts=None if tilts[0] is None or tilts[1] is None else (tilts[0], tilts[1]),
         search=options.search,
         progress=Progress(),
     )

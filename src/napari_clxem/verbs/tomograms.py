@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_clxem.errors import ImageError
+from napari_clxem.errors import ClxemWarning, ImageError
 from napari_clxem.verbs.pixels import (
     Input,
     need_mrc,
@@ -73,7 +74,9 @@ def resolve(options: argparse.Namespace) -> int:
         mask = round_mask(one.data.shape, one.spacing)
     elif options.mask != "none":
         mask = _mask(volume(options.mask, options.pixel or one.spacing[-1]), one)
-    found = fsc(np.asarray(one.data), np.asarray(two.data), one.spacing, mask)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ClxemWarning)  # it is among the notes, too
+        found = fsc(np.asarray(one.data), np.asarray(two.data), one.spacing, mask)
     print(_resolutions(found))
     print(f"\nNyquist {1e3 / found.nyquist:.4g} nm full period; mask: {options.mask}.")
     listed("To know", found.notes)
