@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from qtpy.QtWidgets import QLabel, QLineEdit, QPushButton, QTableWidget
 
 from conftest import BEADS, declared
@@ -13,9 +14,10 @@ from napari_clxem.errors import WriteError
 from napari_clxem.frames import Affine, UncertainAffine
 from napari_clxem.io.image import StagePosition
 from napari_clxem.lamella import capture_probability, fib_projection, milling_angle
-from napari_clxem.plugin.controllers import workspace_for
+from napari_clxem.plugin.controllers import release, workspace_for
+from napari_clxem.plugin.controllers.targets import Targets
 from napari_clxem.plugin.controllers.targets_export import export
-from napari_clxem.plugin.controllers.targets_mouse import centroid_near
+from napari_clxem.plugin.controllers.targets_mouse import TargetMouse, centroid_near
 from napari_clxem.plugin.controllers.targets_scene import aims, fib_view, moved_target
 from napari_clxem.plugin.widgets.targets import TargetsWidget
 from napari_clxem.session import Dataset, FileRef, Frame, Link, Store, edits, load, save
@@ -67,6 +69,24 @@ def fib_grid(grid):
     )
     grid.images["fib"] = np.random.default_rng(2).random((200, 240), np.float32)
     return grid
+
+
+@pytest.fixture
+def plan(fib_grid, qapp):
+    """Targets at work on canvases without a window."""
+    viewer = ViewerModel()
+    workspace = workspace_for(viewer)
+    workspace.use(fib_grid.store())
+    workspace.show_site("c1", "tomogram")
+    made = Targets(workspace, viewer)
+    yield SimpleNamespace(
+        targets=made,
+        viewer=viewer,
+        _mouse=TargetMouse(made, viewer, "main"),
+        _fib_mouse=TargetMouse(made, made.second.model, "fib"),
+    )
+    made.release()
+    release(viewer)
 
 
 @pytest.fixture
@@ -123,31 +143,31 @@ def test_an_empty_session_says_the_next_step(make_napari_viewer, qtbot):
     assert "Open a session" in texts(widget)
 
 
-def test_a_click_adds_a_target_in_the_image_it_was_made_in(dock, qtbot):
-    viewer = dock.viewer
+def test_a_click_adds_a_target_in_the_image_it_was_made_in(plan):
+    viewer = plan.viewer
     view = workspace_for(viewer).view
     layers = workspace_for(viewer).layers.layers
     viewer.layers.selection = {layers["tomogram", 0]}
-    bead = np.linalg.inv(np.array(session(dock).links[1].estimate.matrix)) @ [*BEADS[1], 1.0]
+    bead = np.linalg.inv(np.array(session(plan).links[1].estimate.matrix)) @ [*BEADS[1], 1.0]
     spot = bead[:3] - view.origin
-    button(dock, "Pick").click()
-    before = len(session(dock).targets)
-    press(dock._mouse, viewer, spot + np.array([1.5, 0.0, 0.0]))
-    assert len(session(dock).targets) == before + 1
-    added = session(dock).targets[-1]
+    plan.targets.picking = True
+    before = len(session(plan).targets)
+    press(plan._mouse, viewer, spot + np.array([1.5, 0.0, 0.0]))
+    assert len(session(plan).targets) == before + 1
+    added = session(plan).targets[-1]
     assert added.frame == "tomogram"
     assert added.site == "c1"
     # the strongest signal along z, not the slice shown
     np.testing.assert_allclose(added.position, bead[:3], atol=0.1)
-    qtbot.waitUntil(lambda: "T1" in texts(dock))
+    assert plan.targets.target == added
     workspace_for(viewer).store.undo()
-    assert len(session(dock).targets) == before
+    assert len(session(plan).targets) == before
 
 
-def test_nothing_is_added_without_asking(dock):
-    before = session(dock)
-    press(dock._mouse, dock.viewer, (0.0, 0.0, 0.0))
-    assert session(dock) == before
+def test_nothing_is_added_without_asking(plan):
+    before = session(plan)
+    press(plan._mouse, plan.viewer, (0.0, 0.0, 0.0))
+    assert session(plan) == before
 
 
 def test_a_snap_goes_to_the_centroid():
@@ -164,13 +184,13 @@ def test_a_snap_goes_to_the_centroid():
     np.testing.assert_allclose(dark, found)
 
 
-def test_a_target_is_dragged_in_the_plane_and_keeps_its_height(dock):
-    places = dock.targets.target_places()
+def test_a_target_is_dragged_in_the_plane_and_keeps_its_height(plan):
+    places = plan.targets.target_places()
     here = places["A1"]
-    press(dock._mouse, dock.viewer, (0.0, *here), (0.0, *(here + np.array([1.0, -0.5]))))
-    after = dock.targets.target_places()["A1"]
+    press(plan._mouse, plan.viewer, (0.0, *here), (0.0, *(here + np.array([1.0, -0.5]))))
+    after = plan.targets.target_places()["A1"]
     np.testing.assert_allclose(after, here + np.array([1.0, -0.5]), atol=1e-6)
-    moved = next(one for one in session(dock).targets if one.id == "A1")
+    moved = next(one for one in session(plan).targets if one.id == "A1")
     np.testing.assert_allclose(moved.position[0], BEADS[0][0], atol=1e-6)
 
 
@@ -205,10 +225,10 @@ def test_a_target_lies_on_the_line_of_sight_where_the_view_has_it(fib_grid):
     )
 
 
-def test_a_box_is_drawn_dragged_and_taken_back(dock, qtbot):
-    targets = dock.targets
-    button(dock, "Box here").click()
-    (record,) = session(dock).lamellae
+def test_a_box_is_drawn_dragged_and_taken_back(plan):
+    targets = plan.targets
+    targets.draw_box()
+    (record,) = session(plan).lamellae
     assert record.frame == "tomogram"
     assert record.lamella.angle == pytest.approx(ANGLE)
     assert record.stage_tilt == pytest.approx(TILT)
@@ -217,10 +237,10 @@ def test_a_box_is_drawn_dragged_and_taken_back(dock, qtbot):
     handle = targets.handles("fib")["centre"]
     told = []
     targets.moved.connect(lambda: told.append(targets.found["A1"].volume_fraction))
-    press(dock._fib_mouse, targets.second.model, handle, handle + np.array([0.2, 0.0]))
+    press(plan._fib_mouse, targets.second.model, handle, handle + np.array([0.2, 0.0]))
     assert len(told) == 1
     assert told[0] < centred
-    moved = session(dock).lamellae[0].lamella
+    moved = session(plan).lamellae[0].lamella
     np.testing.assert_allclose(
         Affine(targets.fib.projection).transform([moved.centre])[0],
         handle + np.array([0.2, 0.0]),
@@ -228,11 +248,11 @@ def test_a_box_is_drawn_dragged_and_taken_back(dock, qtbot):
     )
     aim = targets.aims[0]
     expected = capture_probability(moved, aim.position, aim.target.radius, aim.covariance)
-    assert session(dock).lamellae[0].promised == pytest.approx(expected.volume_fraction)
-    workspace_for(dock.viewer).store.undo()
-    assert session(dock).lamellae == (record,)
-    workspace_for(dock.viewer).store.undo()
-    assert session(dock).lamellae == ()
+    assert session(plan).lamellae[0].promised == pytest.approx(expected.volume_fraction)
+    workspace_for(plan.viewer).store.undo()
+    assert session(plan).lamellae == (record,)
+    workspace_for(plan.viewer).store.undo()
+    assert session(plan).lamellae == ()
 
 
 @pytest.mark.parametrize(
@@ -243,14 +263,14 @@ def test_a_box_is_drawn_dragged_and_taken_back(dock, qtbot):
         ("main", "front", "back", "length"),
     ],
 )
-def test_an_edge_is_pulled(dock, canvas, edge, other, size):
-    targets = dock.targets
+def test_an_edge_is_pulled(plan, canvas, edge, other, size):
+    targets = plan.targets
     targets.draw_box()
-    before = getattr(session(dock).lamellae[0].lamella, size)
+    before = getattr(session(plan).lamellae[0].lamella, size)
     places = targets.handles(canvas)
     targets.pull(canvas, edge, places[edge] + 0.5 * (places[edge] - places[other]))
     targets.let_go()
-    assert getattr(session(dock).lamellae[0].lamella, size) == pytest.approx(1.5 * before)
+    assert getattr(session(plan).lamellae[0].lamella, size) == pytest.approx(1.5 * before)
     np.testing.assert_allclose(targets.handles(canvas)[other], places[other], atol=1e-9)
 
 
@@ -285,17 +305,31 @@ def test_edits_of_numbers_are_steps(dock):
     assert session(dock).lamellae[0].targets == ("A1",)
 
 
-def test_lamellae_are_kept_in_the_file(dock, tmp_path):
-    dock.targets.draw_box()
+def test_lamellae_are_kept_in_the_file(plan, tmp_path):
+    plan.targets.draw_box()
     path = tmp_path / "kept.clxem.json"
-    save(session(dock), path)
-    assert load(path).lamellae == session(dock).lamellae
+    save(session(plan), path)
+    assert load(path).lamellae == session(plan).lamellae
+
+
+def written(plan, path):
+    targets = plan.targets
+    image = np.random.default_rng(1).random((200, 240))
+    return export(
+        path,
+        targets.session,
+        targets.session.targets,
+        targets.records,
+        targets.fib,
+        targets.aims,
+        image=image,
+    )
 
 
 @pytest.fixture
-def staged(dock):
+def staged(plan):
     """A stage that the map's position is known on."""
-    store = workspace_for(dock.viewer).store
+    store = workspace_for(plan.viewer).store
     link = replace(declared("map", np.diag([1.0, 1.0, 1.0])), id="stage-map", fixed="fib stage")
 
     def with_stage(s):
@@ -303,13 +337,13 @@ def staged(dock):
         return edits.put(s, replace(link, kind="stage"))
 
     store.commit(with_stage, "Stage")
-    dock.targets.draw_box()
-    return dock
+    plan.targets.draw_box()
+    return plan
 
 
 def test_the_list_is_in_image_pixels_and_on_the_stage(staged, tmp_path):
     path = tmp_path / "list.csv"
-    staged.export(str(path))
+    written(staged, path)
     with path.open(encoding="utf-8") as file:
         lamella, target = list(csv.DictReader(file))
     aim = staged.targets.aims[0]
@@ -329,7 +363,7 @@ def test_the_list_is_in_image_pixels_and_on_the_stage(staged, tmp_path):
 @pytest.mark.parametrize("suffix", [".html", ".nav", ".yaml", ".txt"])
 def test_every_format_names_the_target_or_its_place(staged, tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
-    staged.export(str(path))
+    written(staged, path)
     text = path.read_text(encoding="utf-8")
     if suffix == ".txt":
         x, y, z = (float(cell) for cell in text.split())
@@ -351,6 +385,16 @@ def test_what_cannot_be_written_is_said(fib_grid, tmp_path):
         export(tmp_path / "x.nav", made, made.targets, (), None, ())
     with pytest.raises(WriteError, match="FIB image"):
         export(tmp_path / "x.html", made, made.targets, (), None, ())
+
+
+def test_the_buttons_do_it_and_a_file_is_written(dock, tmp_path, qtbot):
+    button(dock, "Box here").click()
+    qtbot.waitUntil(lambda: "captured" in texts(dock))
+    button(dock, "Pick").click()
+    assert dock.targets.picking
+    path = tmp_path / "list.csv"
+    dock.export(str(path))
+    assert "Lamella 1" in path.read_text(encoding="utf-8")
 
 
 def test_without_a_fib_image_the_dock_says_so(dock, fib_grid):
@@ -375,8 +419,8 @@ def test_it_fits_a_narrow_dock(dock, qtbot):
     alone.close()
 
 
-def test_a_store_of_its_own_shows_nothing_of_the_old_one(dock):
-    dock.targets.draw_box()
-    workspace_for(dock.viewer).use(Store(journal=False))
-    assert dock.targets.fib is None
-    assert dock.targets.lamella is None
+def test_a_store_of_its_own_shows_nothing_of_the_old_one(plan):
+    plan.targets.draw_box()
+    workspace_for(plan.viewer).use(Store(journal=False))
+    assert plan.targets.fib is None
+    assert plan.targets.lamella is None

@@ -26,6 +26,7 @@ from napari_clxem.lamella import (
     trace,
 )
 from napari_clxem.plugin.controllers.lamella_scene import (
+    TOMOGRAM,
     Held,
     Shared,
     held,
@@ -38,6 +39,7 @@ from napari_clxem.plugin.controllers.lamella_scene import (
 from napari_clxem.plugin.controllers.loading import open_planes
 from napari_clxem.plugin.controllers.overlays import Overlays
 from napari_clxem.plugin.controllers.positions import matrix, spatial
+from napari_clxem.plugin.controllers.scene import go_to
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.lamella_marks import OUTLINE, outline_lines
 from napari_clxem.plugin.layers import UNIT, Plane
@@ -48,6 +50,8 @@ from napari_clxem.session.model import Dataset, Session
 
 # Pixels along the longer side of a slab laid on the map: what the eye compares needs no more.
 LARGEST = 700
+# Share of the canvas that a map fills.
+MARGIN = 0.9
 DRAWN = "Lamella outline (draw here)"
 
 
@@ -78,6 +82,7 @@ class LamellaOverlap:
         self._map_id = ""
         self._worker: Any = None
         self._slabs: list[tuple[Any, Floats]] = []
+        self._hidden: list[Any] = []
         self._known: Session | None = None
         self._framing = False
         self.notes: tuple[str, ...] = ()
@@ -168,7 +173,10 @@ class LamellaOverlap:
         if self._framing and viewer is not None and layer is not None:
             self._framing = False
             layer.visible = True
-            viewer.fit_to_view(layers=[layer])
+            low, high = np.asarray(layer.extent.world)[:, -2:]
+            go_to(viewer, (low + high) / 2)
+            size = np.array(viewer.canvas.size, float)
+            viewer.scene.camera.zoom = float(MARGIN * (size / np.maximum(high - low, 1e-6)).min())
 
     def _draw(self) -> None:
         corners, to_display = self.corners, self._to_display()
@@ -325,7 +333,9 @@ class LamellaOverlap:
         if known is None:
             return
         jobs = []
-        for dataset in volumes(self.session, self.workspace.view.site, ""):
+        # The tomogram lies below what glows.
+        found = volumes(self.session, self.workspace.view.site, "")
+        for dataset in sorted(found, key=lambda one: one.modality != TOMOGRAM):
             try:
                 way = graph(self.session).transform(dataset.frame, map_.frame, [middle(dataset)])
             except NoPathError:
@@ -346,6 +356,7 @@ class LamellaOverlap:
         if viewer is None or to_display is None:
             show_info("Press Show map to see the slab on it.")
             return
+        self._leave_map_alone()
         for plane, image, pixel in found:
             if not np.isfinite(image).any():
                 continue
@@ -367,13 +378,24 @@ class LamellaOverlap:
             viewer.layers.append(layer)
         self.changed.emit()
 
+    def _leave_map_alone(self) -> None:
+        """Hide the other images: the eye compares the slab with the map."""
+        map_ = self.map
+        for key, layer in self.workspace.layers.layers.items():
+            if map_ is not None and key[0] != map_.id and layer.visible:
+                layer.visible = False
+                self._hidden.append(layer)
+
     def clear_slabs(self) -> None:
-        """Take the slabs away."""
+        """Take the slabs away, and show again what they had hidden."""
         viewer = self._viewer()
         for layer in self.slabs:
             if viewer is not None and layer in viewer.layers:
                 viewer.layers.remove(layer)
         self._slabs.clear()
+        for layer in self._hidden:
+            layer.visible = True
+        self._hidden.clear()
 
     def blink(self) -> None:
         """Show the slabs where they were hidden, and the other way round."""
