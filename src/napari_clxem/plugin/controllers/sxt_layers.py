@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -20,7 +21,7 @@ from napari_clxem.plugin.controllers.sxt_weighing import Weighed
 from napari_clxem.plugin.controllers.turns import Turns
 from napari_clxem.plugin.layers import Placed, Plane, Shown, placed
 from napari_clxem.plugin.placement import place
-from napari_clxem.plugin.resampling import resample
+from napari_clxem.plugin.resampling import GLANCE, resample
 from napari_clxem.plugin.world import unwrapped
 
 DENSITY, CLUSTERS = "Density (g/cm³)", "Clusters"
@@ -107,7 +108,6 @@ class ResultLayers:
         if name == CLUSTERS:
             arguments["features"] = features(found)
             layer = Layer.create(data, arguments, "labels")
-            layer.contour = 1
         else:
             layer = Layer.create(data, arguments, "image")
             self._turns.do((self, "bar"), partial(setattr, layer.colorbar, "visible", True))
@@ -157,7 +157,7 @@ def placed_labels(found: Weighed, matrix: Floats) -> Placed:
         name=CLUSTERS,
         scale=spacing,
         labels=SPATIAL,
-        look={"opacity": 0.9},
+        look={"opacity": 0.5},
         meta={MADE: "clusters"},
     )
     where = place(matrix, labels.shape, spacing)
@@ -168,8 +168,27 @@ def placed_labels(found: Weighed, matrix: Floats) -> Placed:
     index = np.linalg.solve(
         where.full @ np.diag([*spacing, 1.0]), cut.affine @ np.diag([*cut.scale, 1.0])
     )
-    flat = Shown(nearest(labels, index, cut.levels[0].shape), cut.scale, cut.affine)
-    return Placed(plane, where, flat, own)
+    shape = cut.levels[0].shape
+    # What napari computes whole when it turns to 3D, before anybody else hears of it.
+    step = int(np.ceil((np.prod(shape, dtype=float) / GLANCE) ** (1 / 3)))
+    levels = [
+        nearest(
+            labels, index @ np.diag([many, many, many, 1.0]), tuple(-(-n // many) for n in shape)
+        )
+        for many in dict.fromkeys((1, max(step, 2)))
+    ]
+    flat = Shown(levels, cut.scale, cut.affine)
+    return Placed(plane, where, flat, replace(own, data=[labels, _trimmed(labels)]))
+
+
+def _trimmed(labels: Labels) -> Labels:
+    """Leave out the last plane along the longest axis.
+
+    Of labels napari takes no list of a single level, and in 3D it draws the last level, which has
+    to be smaller than the first; so its far end is drawn less than a voxel off.
+    """
+    axis = int(np.argmax(labels.shape))
+    return labels[tuple(slice(0, n - (n > 1 and i == axis)) for i, n in enumerate(labels.shape))]
 
 
 def nearest(labels: Labels, index: Floats, shape: tuple[int, ...]) -> Any:
