@@ -105,3 +105,27 @@ def test_warnings_are_sentences(monkeypatch, capsys):
     monkeypatch.setattr(cli, "_info", warned)
     assert cli.main(["info", "a"]) == 0
     assert capsys.readouterr().err == "napari-clxem: Something to know.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError("74 GiB"), "There is not enough memory: 74 GiB; crop"),
+        (PermissionError(13, "Permission denied", "a.mrc"), "a.mrc cannot be used: Permission"),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(error, expected, monkeypatch, capsys):
+    def refused(options):
+        raise error
+
+    monkeypatch.setattr(cli, "_info", refused)
+    assert cli.main(["info", "a"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"napari-clxem: {expected}")
+    assert err.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{shlex.quote(sys.executable)} -m napari_clxem.cli plan | true"
+    run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert not run.stderr

@@ -90,6 +90,10 @@ def test_another_material_takes_another_dose(dosed, capsys):
         (["plan", "--sxt", "Aquilos SEM 2 kV"], "no preset 'Aquilos SEM 2 kV' for sxt"),
         (["plan", "--sxt", "none", "--et", "none"], "nothing to plan"),
         (["plan", "--et-tilts", "10", "0", "3"], "Tilts from 10 to 0"),
+        (["plan", "--material", "Xx9"], "Xx9"),
+        (["plan", "--voltage", "1"], "1 kV"),
+        (["plan", "--sxt-energy", "1"], "1 eV"),
+        (["plan", "--amplitude", "2"], "amplitude to be left is 2"),
         (["check-doses", "absent.txt"], "cannot be read"),
     ],
 )

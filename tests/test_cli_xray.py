@@ -243,6 +243,11 @@ def test_masks_and_pixel_sizes(halves, capsys):
             "2 tilts for the 31 images",
         ),
         (
+            ["reconstruct", "{p}/low.st", "--thickness", "800", "--out", "{t}/o.mrc", "--tilts",
+             "{p}/tilts.tlt"],
+            "give the thickness in µm",
+        ),
+        (
             ["density", "{a}/a.mrc", "{a}/b.mrc", "--contrast", "9", "--source", " "],
             "no source",
         ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import os
 import sys
 import time
 import warnings
@@ -33,10 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _warned
         try:
-            return int(options.run(options))
+            status = int(options.run(options))
+            sys.stdout.flush()
+            return status
         except ClxemError as error:
-            print(f"napari-clxem: {error}", file=sys.stderr)
-            return 2
+            said = str(error)
+        except MemoryError as error:
+            said = f"There is not enough memory: {error}; crop or bin the images."
+        except BrokenPipeError:  # who reads the output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as error:
+            said = f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."
+    print(f"napari-clxem: {said}", file=sys.stderr)
+    return 2
 
 
 def _warned(message: Warning | str, *_where: Any, **_more: Any) -> None:

@@ -147,6 +147,9 @@ def plan(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None
     }
     place = _place(options)
+    # what no dose can be stated for is said here, by its name
+    science.xray_dose(1.0, options.sxt_energy or 520.0, options.material)
+    science.electron_dose(1.0, options.voltage or 300.0, options.material)
     steps = [
         step
         for kind in ("sxt", "et")
@@ -290,9 +293,8 @@ def check_doses(options: argparse.Namespace) -> int:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ReadError(
-            f"{path} cannot be read: {(error.strerror or 'no file').lower()}."
-        ) from error
+        reason = (error.strerror or "no file").lower()
+        raise ReadError(f"{path} cannot be read: {reason}; check the name.") from error
     except UnicodeDecodeError as error:
         raise ReadError(f"{path.name} is no text in UTF-8; save it as such.") from error
     limit = {} if options.tolerance is None else {"tolerance": options.tolerance}

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # Results of a normalisation: what they hold is a transmission already.
 _NORMALISED = ("TomoNormalized", "SpecNormalized", "MosaicNormalized", "FastAligned")
+# A tomogram so many times thicker than its field is a wrong unit.
+_THICKEST = 4
 _RECORDS = (("exposure", "exposure_times"), ("current", "currents"))
 
 
@@ -210,6 +212,11 @@ def reconstruct_series(options: argparse.Namespace) -> int:
     source = series(options.series, options.pixel)
     tilts = tilts_of(options.tilts, source)
     voxels = max(1, round(options.thickness / source.spacing[1]))
+    if voxels > _THICKEST * source.data.shape[2]:
+        raise ImageError(
+            f"A thickness of {options.thickness:g} µm is {voxels} voxels, {source.name} is "
+            f"{source.data.shape[2]} wide; give the thickness in µm."
+        )
     data = _optical_density(source) if options.transmission else source.data
     found = reconstruct(
         data,
