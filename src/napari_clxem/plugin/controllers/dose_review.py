@@ -209,8 +209,11 @@ class DoseReview:
             self._of = of
             exposures, links, z = session.exposures, graph(session), view.origin[0]
 
-            def prepare() -> Scene:
-                return scene(exposures, links, view.frame, asked.material, z, asked.included)
+            def prepare() -> Scene | ClxemError:
+                try:
+                    return scene(exposures, links, view.frame, asked.material, z, asked.included)
+                except ClxemError as error:  # what is shown would be of another state
+                    return error
 
             self.preparing.ask(prepare, self._on_scene)
         elif self._picture is not None:
@@ -238,7 +241,14 @@ class DoseReview:
         for role in (MAP, LINE, FOOTPRINTS):
             self._layers.put(role, None)
 
-    def _on_scene(self, found: Scene) -> None:
+    def _on_scene(self, found: Scene | ClxemError) -> None:
+        if isinstance(found, ClxemError):
+            of = self._of
+            self._clear()
+            self._of = of
+            show_error(str(found))
+            self.changed.emit()
+            return
         self._scene = found
         self._painter = self._grid = None
         self._most = 0.0
