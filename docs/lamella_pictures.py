@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QSlider
 
 from napari_clxem.plugin.controllers import workspace_for
 from napari_clxem.plugin.widgets.lamella import LamellaWidget
@@ -32,7 +32,7 @@ def wait_for(done: Any) -> None:
     """Let the window work until something is done."""
     while not done():
         settle(0.1)
-    settle(1.0)
+    settle(4.0)
 
 
 def main(session: str, folder: str) -> None:
@@ -43,22 +43,26 @@ def main(session: str, folder: str) -> None:
         shutil.copytree(Path(session).parent, copy)
         viewer = open_window(copy / Path(session).name)
         targets = TargetsWidget(viewer)
-        dock = viewer.window.add_dock_widget(targets, name="Targets", area="right")
-        settle(3.0)
+        viewer.window.add_dock_widget(targets, name="Targets", area="right")
+        settle(8.0)
         targets.targets.propose()
         wait_for(lambda: not targets.targets.busy)
         viewer.screenshot(str(out / "targets-dock.png"), canvas_only=False, flash=False)
-        targets.close()
-        viewer.window.remove_dock_widget(dock)
+        workspace_for(viewer).store.close()
+        viewer.close()
+        again = Path(place) / "again"
+        shutil.copytree(Path(session).parent, again)
+        viewer = open_window(again / Path(session).name)
         overlap = LamellaWidget(viewer)
         viewer.window.add_dock_widget(overlap, name="Lamella overlap", area="right")
         overlap.lamella.show_map()
-        settle(4.0)
+        settle(8.0)
         overlap.lamella.trace()
         wait_for(lambda: not overlap.lamella.busy)
         overlap.lamella.cut()
         wait_for(lambda: not overlap.lamella.busy)
-        overlap.lamella.swipe(0.5)
+        for slider in overlap.findChildren(QSlider):
+            slider.setValue(50)
         settle(1.0)
         viewer.screenshot(str(out / "lamella-dock.png"), canvas_only=False, flash=False)
         workspace_for(viewer).store.close()

@@ -10,18 +10,20 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QLabel, QLineEdit, QPushButton, QTableWidget
 
 from conftest import BEADS, declared
-from napari_clxem.errors import WriteError
+from napari_clxem.dose import Exposure
+from napari_clxem.errors import LamellaError, WriteError
 from napari_clxem.frames import Affine, UncertainAffine
 from napari_clxem.io.image import StagePosition
-from napari_clxem.lamella import capture_probability, fib_projection, milling_angle
+from napari_clxem.lamella import Optics, capture_probability, fib_projection, milling_angle
 from napari_clxem.plugin.controllers import release, workspace_for
 from napari_clxem.plugin.controllers.targets import Targets
 from napari_clxem.plugin.controllers.targets_export import export
 from napari_clxem.plugin.controllers.targets_mouse import TargetMouse, centroid_near
 from napari_clxem.plugin.controllers.targets_scene import aims, fib_view, moved_target
+from napari_clxem.plugin.controllers.targets_sites import aiming_maps, fields, write_fields
 from napari_clxem.plugin.widgets.targets import TargetsWidget
 from napari_clxem.session import Dataset, FileRef, Frame, Link, Store, edits, load, save
-from napari_clxem.session.geometry import estimate
+from napari_clxem.session.geometry import estimate, place
 
 pytestmark = pytest.mark.gl
 
@@ -406,6 +408,56 @@ def test_without_a_fib_image_the_dock_says_so(dock, fib_grid):
     workspace.store.commit(lambda s: edits.drop(s, Dataset, "fib"), "Drop image")
     dock.refresh()
     assert "no FIB image" in dock.targets.trouble
+
+
+def test_fields_for_tomograms_keep_off_what_was_exposed(fib_grid, tmp_path):
+    made = fib_grid.session
+    (map_,) = aiming_maps(made)
+    (found,) = fields(made, map_, Optics((8.0, 8.0), 6.0, (-50.0, 50.0)))
+    there = place(made, made.targets[0], "map").position
+    assert (np.abs(np.array(found.centre) - there) < 4.0 - made.targets[0].radius).all()
+    assert found.clear
+    assert found.holds > 0.95
+    spent = Exposure.tilt_series(
+        modality="sxt",
+        frame="map",
+        aim=there,
+        beam_radius=20.0,
+        tilts=np.array([0.0]),
+        dose_per_image=1.0,
+    )
+    (again,) = fields(edits.put(made, spent), map_, Optics((8.0, 8.0), 6.0, (-50.0, 50.0)))
+    assert not again.clear
+    path = tmp_path / "stage.csv"
+    said = write_fields(path, made, map_, [found])
+    assert "no link leads to a stage" in said
+    with path.open(encoding="utf-8") as file:
+        (line,) = csv.DictReader(file)
+    assert float(line["row_px"]) == pytest.approx(found.centre[0] / 0.2)
+    with pytest.raises(WriteError, match="no field"):
+        write_fields(path, made, map_, [])
+    with pytest.raises(LamellaError, match="pick targets"):
+        fields(replace(made, targets=()), map_, Optics())
+
+
+def test_fields_are_drawn_and_forgotten_with_the_next_edit(dock):
+    dock.sites.propose()
+    assert [one.name for one in dock.sites.found] == ["A1"]
+    assert "SXT fields" in dock.viewer.layers
+    dock.targets.draw_box()
+    dock.refresh()
+    assert dock.sites.found == ()
+    assert "SXT fields" not in dock.viewer.layers
+
+
+def test_nothing_is_left_in_the_canvas_after_closing(plan):
+    before = {layer.name for layer in plan.viewer.layers}
+    plan.targets.draw_box()
+    drawn = {layer.name for layer in plan.viewer.layers} - before
+    assert {"Lamella", "Lamella handles", "Lamella in 3D"} <= drawn
+    plan.targets.release()
+    assert not drawn & {layer.name for layer in plan.viewer.layers}
+    plan.targets.workspace.refreshed.connect(plan.targets.refresh)
 
 
 def test_it_fits_a_narrow_dock(dock, qtbot):

@@ -86,6 +86,8 @@ BOX_HERE = Verb("Box here", "Draw a lamella about the target, to be dragged in t
 DROP_BOX = Verb("Delete lamella", "Remove the lamella")
 WHAT_LIMITS = Verb("What limits it", "Work out what more beads near here would bring")
 EXPORT_TARGETS = Verb("Export…", "Write targets and lamellae for the microscope, or to print")
+PROPOSE_SITES = Verb("Propose sites", "Place a tomogram field over every target of the grid")
+WRITE_SITES = Verb("Stage list…", "Write the fields to a CSV file")
 
 READ_TILTS = Verb("Read…", "Read the tilts from a file (.tlt, .rawtlt)")
 CORRELATE_HALVES = Verb("Correlate", "Correlate the halves by spatial frequency (FSC, FRC in 2D)")
@@ -164,6 +166,8 @@ TABLE = (
     DROP_BOX,
     WHAT_LIMITS,
     EXPORT_TARGETS,
+    PROPOSE_SITES,
+    WRITE_SITES,
     SHOW_MAP,
     TRACE,
     DRAW_OUTLINE,

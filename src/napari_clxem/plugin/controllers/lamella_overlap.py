@@ -102,6 +102,8 @@ class LamellaOverlap:
         if viewer is not None:
             viewer.layers.events.removed.disconnect(self._on_removed)
         self.clear_slabs()
+        # What waits to be drawn would otherwise come back after it was taken away.
+        self.workspace.turns.finish()
         self._marks.release()
 
     # -- what there is

@@ -115,6 +115,8 @@ class Targets:
         if self._worker is not None:
             self._worker.quit()
         self.workspace.refreshed.disconnect(self.refresh)
+        # What waits to be drawn would otherwise come back after it was taken away.
+        self.workspace.turns.finish()
         self._main_marks.release()
         self._fib_marks.release()
         self.second.release()

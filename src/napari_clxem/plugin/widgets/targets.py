@@ -33,6 +33,7 @@ from napari_clxem.plugin.widgets.second import SecondCanvas
 from napari_clxem.plugin.widgets.tables import Row, Table
 from napari_clxem.plugin.widgets.targets_box import BoxForm
 from napari_clxem.plugin.widgets.targets_parts import button, combo, row, spin
+from napari_clxem.plugin.widgets.targets_sites import SitesForm
 
 NARROW = 320
 SOON = 20  # ms
@@ -98,6 +99,7 @@ class TargetsWidget(QScrollArea):
         self._mouse.release()
         self._fib_mouse.release()
         self.targets.release()
+        self.sites.release()
         if self._canvas is not None:
             self._canvas.release()
             if self._dock is not None and self.viewer is not None:
@@ -147,6 +149,7 @@ class TargetsWidget(QScrollArea):
         for part in (self._across, self._deep):
             part.valueChanged.connect(self._on_sigma)
         self._box = BoxForm(self.targets)
+        self.sites = SitesForm(self._workspace, self.viewer)
 
     def _arrange(self) -> None:
         inside = QWidget()
@@ -171,6 +174,7 @@ class TargetsWidget(QScrollArea):
         work.addWidget(self._details)
         work.addWidget(self._box)
         work.addWidget(self._export)
+        work.addWidget(self.sites)
         column.addWidget(self._work)
         column.addStretch(1)
         self.setWidget(inside)
@@ -287,6 +291,7 @@ class TargetsWidget(QScrollArea):
             part.setToolTip(f"{verb.tooltip}: {label}" if label else verb.tooltip)
         self._show_target()
         self._box.refresh()
+        self.sites.refresh()
         if targets.fib is not None:
             self._open_canvas()
         if self._dock is not None:

@@ -25,11 +25,11 @@ WIDE = 440
 
 def tabify(widget: QWidget) -> None:
     """Put other docks of the right side behind the one that a widget is in."""
-    ours: Any = widget
+    ours: QWidget | None = widget
     while ours is not None and not isinstance(ours, QDockWidget):
         ours = ours.parentWidget()
     window = None if ours is None else ours.parentWidget()
-    if not isinstance(window, QMainWindow):
+    if not isinstance(window, QMainWindow) or not isinstance(ours, QDockWidget):
         return
     right = Qt.DockWidgetArea.RightDockWidgetArea
     for dock in window.findChildren(QDockWidget):
