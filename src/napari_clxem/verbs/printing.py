@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_clxem.errors import ClxemError
-
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 else:
@@ -129,9 +127,3 @@ def write_file(path: str | None, text: str) -> None:
     if path is not None:
         write_text(Path(path), text)
         say(f"{path} written")
-
-
-def need(holds: bool, sentence: str) -> None:
-    """Raise ClxemError where something does not hold."""
-    if not holds:
-        raise ClxemError(sentence)
