@@ -108,9 +108,10 @@ class TargetsWidget(QScrollArea):
         super().closeEvent(event)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
-        """Take the mouse again."""
+        """Take the mouse again, and open the FIB canvas once there is a window."""
         self.targets.active = True
         super().showEvent(event)
+        self._refresh_soon()
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802
         """Leave the mouse alone while another dock lies on top."""

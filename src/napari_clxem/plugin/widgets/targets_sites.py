@@ -31,6 +31,8 @@ COLUMNS = (
     ("Clear", "Whether its tilt series keeps off everything exposed or planned"),
     ("Rank", "What the list is ranked by, 0 to 1"),
 )
+# Width of outlines, µm.
+LINE = 0.08
 CSV = "Stage list (*.csv)"
 
 
@@ -115,8 +117,8 @@ class SitesForm(QWidget):
             self.found, self._made_for = (), None
         self.setVisible(bool(maps))
         boxes, halos = drawn_fields(session, map_, self.found, view) if map_ else ([], [])
-        self._marks.put("fields", outline_lines(boxes, 2, "SXT fields", OUTLINE))
-        self._marks.put("halos", outline_lines(halos, 2, "SXT halos", OTHER_BOX))
+        self._marks.put("fields", outline_lines(boxes, 2, "SXT fields", OUTLINE, LINE))
+        self._marks.put("halos", outline_lines(halos, 2, "SXT halos", OTHER_BOX, LINE))
         self._table.show_rows([Row(one.name, field_cells(one)) for one in self.found])
         self._table.setVisible(bool(self.found))
         self._notes.setVisible(bool(self.found) and bool(self._notes.text()))
