@@ -30,6 +30,8 @@ SIZES = (1.25, 2.0, 3.0, 4.0, 6.0, 10.0, 16.0, 28.0)
 LARGEST = 1 / 3
 # Voxels count as cubes up to this difference of their sides.
 CUBIC = 0.02
+# Voxels by which k is fitted: whole slices, evenly spaced, since it looks at slices one by one.
+ENOUGH = 2**22
 # Factors to 1/µm; of optical density per voxel it depends on the voxel.
 PER_UM = {"1/um": 1.0, "1/cm": 1e-4, "voxel": None}
 
@@ -160,7 +162,8 @@ def weigh(how: Weighing, progress: Progress) -> Weighed:
         if low is None:
             raise ImageError("k cannot be fitted to a difference; give what was taken for it.")
         progress(0.7, "Fitting k where there is no iron")
-        scale, scale_sd = fit_scale(low, high)
+        step = max(1, round(low.size / ENOUGH))
+        scale, scale_sd = fit_scale(low[::step], high[::step])
     progress(0.75, "Measuring density and clusters")
     beside = None if how.projection is None else np.asarray(how.projection.data, dtype=np.float32)
     found = density(
