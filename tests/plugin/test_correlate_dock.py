@@ -424,7 +424,6 @@ def test_a_dock_taken_out_of_the_window_gives_the_mouse_back(dock, workspace, wo
     viewer = dock.viewer
     before = len(viewer.mouse_drag_callbacks)
     viewer.window.remove_dock_widget(dock)
-    dock.deleteLater()
     qtbot.waitUntil(lambda: len(viewer.mouse_drag_callbacks) == before - 1, timeout=5000)
     assert "Landmarks in tomogram" not in names(viewer)
     workspace.show_site("c1", "stack")

@@ -8,7 +8,7 @@ from weakref import ref
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -76,6 +76,7 @@ class CorrelateWidget(QScrollArea):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
+        self._shown = False
         viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._viewer = ref(viewer)
         self._workspace = workspace_for(viewer)
@@ -102,7 +103,7 @@ class CorrelateWidget(QScrollArea):
         self.correlation.changed.connect(self._refresh_soon)
         self._workspace.informed.connect(self._refresh_soon)
         self.automatic.progressed.connect(self._on_progress)
-        # Also where the dock is taken out of the window without being closed.
+        # Also where the window goes as a whole.
         self._let_go = _Leave(self)
         self.destroyed.connect(self._let_go)
         self.refresh()
@@ -122,6 +123,16 @@ class CorrelateWidget(QScrollArea):
         self._soon.stop()
         self._let_go()
         super().closeEvent(event)
+
+    def changeEvent(self, event: Any) -> None:  # noqa: N802
+        """Do the same where napari takes the dock away: it only leaves it without a parent."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parentWidget() is not None:
+                self._shown = True
+            elif self._shown:
+                self._soon.stop()
+                self._let_go()
+        super().changeEvent(event)
 
     # -- parts
 
