@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -175,6 +176,16 @@ def moved_link(session: Session, name: str, shift: tuple[float, ...]) -> Session
 
 def rows(matrix: np.ndarray) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(row) for row in matrix.tolist())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def frozen() -> None:
+    """Keep what was imported out of garbage collections: napari makes one per layer removed."""
+    import napari_clxem.plugin.window
+
+    assert napari_clxem.plugin.window
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
