@@ -363,7 +363,10 @@ class LamellaOverlap:
             if not np.isfinite(image).any():
                 continue
             known = image[np.isfinite(image)]
-            low, high = np.percentile(known, [1.0, 99.7])
+            glows = plane.look.get("blending") == "additive"
+            # What glows keeps the contrast of its stack: stretched, its noise would glow, too.
+            own = plane.look.get("contrast_limits") if glows else None
+            low, high = own or np.percentile(known, [1.0, 99.7])
             layer = Image(
                 image,
                 name=f"Slab of {plane.name}",
