@@ -427,3 +427,14 @@ def test_a_dock_taken_out_of_the_window_gives_the_mouse_back(dock, workspace, wo
     qtbot.waitUntil(lambda: len(viewer.mouse_drag_callbacks) == before - 1, timeout=5000)
     assert "Landmarks in tomogram" not in names(viewer)
     workspace.show_site("c1", "stack")
+
+
+def test_only_one_dock_picks_at_a_time(dock, workspace, work, grid, qtbot):
+    work.picking = False
+    dock.refresh()
+    button(dock, "Pick").click()
+    assert work.picking
+    workspace.hand_taken.emit(object())
+    assert not work.picking
+    mouse(work, "main", seen(grid, "tomogram")[0])
+    assert link_of(workspace) is None

@@ -82,6 +82,7 @@ class Correlation:
         self.field = False
         self.chosen = ""
         workspace.refreshed.connect(self._on_refreshed)
+        workspace.hand_taken.connect(self._on_hand_taken)
         self.second.changed.connect(self._on_second)
         viewer.dims.events.ndisplay.connect(self.refresh)
         viewer.events.theme.connect(self._on_theme)
@@ -150,6 +151,7 @@ class Correlation:
     def release(self) -> None:
         """Let the viewer go."""
         self.workspace.refreshed.disconnect(self._on_refreshed)
+        self.workspace.hand_taken.disconnect(self._on_hand_taken)
         self.second.changed.disconnect(self._on_second)
         viewer = self._viewer()
         if viewer is not None:
@@ -368,6 +370,12 @@ class Correlation:
         if not self.second.shows_all(session):
             self.second.show(self.workspace.store, self._pair.frame("second"))
         self.refresh()
+
+    def _on_hand_taken(self, owner: object) -> None:
+        """Pick no more once something else does."""
+        if owner is not self and self.picking:
+            self.picking = False
+            self.refresh()
 
     def _on_theme(self) -> None:
         """Look like the main canvas."""

@@ -31,6 +31,7 @@ class Overlays:
         self._viewer = ref(viewer)
         self._turns = turns
         self._layers: dict[str, Any] = {}
+        self._released = False
         viewer.layers.events.removed.connect(self._on_removed)
 
     def release(self) -> None:
@@ -39,6 +40,7 @@ class Overlays:
         if viewer is not None:
             for role in list(self._layers):
                 self._put(role, None)
+            self._released = True  # what still waits for its turn must not come back
             viewer.layers.events.removed.disconnect(self._on_removed)
 
     def clear(self) -> None:
@@ -57,7 +59,7 @@ class Overlays:
 
     def _put(self, role: str, description: LayerData | None) -> None:
         viewer = self._viewer()
-        if viewer is None:
+        if viewer is None or self._released:
             return
         held = self._layers.get(role)
         if description is not None and not len(description[0]):

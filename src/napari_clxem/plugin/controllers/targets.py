@@ -108,6 +108,7 @@ class Targets:
         self._known: tuple[Session, View, str] | None = None
         self._worker: Any = None
         workspace.refreshed.connect(self.refresh)
+        workspace.hand_taken.connect(self._on_hand_taken)
         self.refresh()
 
     def release(self) -> None:
@@ -115,6 +116,7 @@ class Targets:
         if self._worker is not None:
             self._worker.quit()
         self.workspace.refreshed.disconnect(self.refresh)
+        self.workspace.hand_taken.disconnect(self._on_hand_taken)
         # What waits to be drawn would otherwise come back after it was taken away.
         self.workspace.turns.finish()
         self._main_marks.release()
@@ -189,6 +191,12 @@ class Targets:
         self.proposal, self.gain, self._live = None, "", None
         self._known = None
         self.refresh()
+
+    def _on_hand_taken(self, owner: object) -> None:
+        """Pick no more once something else does."""
+        if owner is not self and self.picking:
+            self.picking = False
+            self.changed.emit()
 
     def refresh(self) -> None:
         """Bring everything to the state of the document."""

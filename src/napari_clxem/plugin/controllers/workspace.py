@@ -44,10 +44,13 @@ class Workspace:
         have been opened.
     informed : Signal
         Emitted when more is known of the same document.
+    hand_taken : Signal
+        Emitted with whoever picks by clicks from now on: two at once would both take one click.
     """
 
     refreshed = Signal()
     informed = Signal()
+    hand_taken = Signal(object)
 
     def __init__(self, viewer: Any) -> None:
         viewer = unwrapped(viewer)

@@ -278,6 +278,8 @@ class CorrelateWidget(QScrollArea):
 
     def _on_pick(self, on: bool) -> None:
         self.correlation.picking = on
+        if on:
+            self._workspace.hand_taken.emit(self.correlation)
         self.correlation.refresh()
 
     def _on_two(self, on: bool) -> None:

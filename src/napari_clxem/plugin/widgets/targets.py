@@ -190,6 +190,8 @@ class TargetsWidget(QScrollArea):
 
     def _on_pick(self, on: bool) -> None:
         self.targets.picking = on
+        if on:
+            self.targets.workspace.hand_taken.emit(self.targets)
         self._refresh_soon()
 
     def _on_height(self) -> None:
@@ -255,6 +257,7 @@ class TargetsWidget(QScrollArea):
 
     def _say(self) -> None:
         targets, view = self.targets, self._workspace.view
+        self._pick.setChecked(targets.picking)
         target = targets.target
         capture = targets.found.get(target.id) if target else None
         words = target_words(
