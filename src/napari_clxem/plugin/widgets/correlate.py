@@ -7,7 +7,6 @@ from typing import Any
 from weakref import ref
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -15,13 +14,10 @@ from qtpy.QtWidgets import (
     QDockWidget,
     QFileDialog,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QMainWindow,
     QProgressBar,
-    QPushButton,
     QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -46,6 +42,7 @@ from napari_clxem.plugin.controllers.pairing import CANVASES
 from napari_clxem.plugin.controllers.picking import Picker
 from napari_clxem.plugin.controllers.rows import find_target, link_tip, table_of_links
 from napari_clxem.plugin.controllers.snapping import Snapper
+from napari_clxem.plugin.widgets.correlate_parts import Leave, arrange_docks, button, row
 from napari_clxem.plugin.widgets.depth import DepthBox
 from napari_clxem.plugin.widgets.landmarks import LandmarkTable
 from napari_clxem.plugin.widgets.link_tree import Branch, LinkTree
@@ -104,7 +101,7 @@ class CorrelateWidget(QScrollArea):
         self._workspace.informed.connect(self._refresh_soon)
         self.automatic.progressed.connect(self._on_progress)
         # Also where the window goes as a whole.
-        self._let_go = _Leave(self)
+        self._let_go = Leave(self)
         self.destroyed.connect(self._let_go)
         self.refresh()
 
@@ -157,20 +154,20 @@ class CorrelateWidget(QScrollArea):
         self._table.chosen.connect(self.correlation.select)
         self._table.visited.connect(self.correlation.centre)
         self._table.marks.used.connect(self.correlation.use)
-        self._pick = _button(keys.PICK, self._on_pick, checkable=True)
-        self._undo = _button(keys.UNDO, lambda: undo(self.viewer))
-        self._redo = _button(keys.REDO, lambda: redo(self.viewer))
-        self._exclude = _button(keys.EXCLUDE, self._on_exclude)
-        self._delete = _button(keys.DELETE, self._on_delete)
-        self._jump = _button(keys.JUMP, lambda: self.correlation.centre(self.correlation.chosen))
-        self._detect = _button(keys.DETECT, lambda: self.automatic.start(match=False))
-        self._match = _button(keys.MATCH, lambda: self.automatic.start(match=True))
-        self._cancel = _button(keys.CANCEL, self.automatic.cancel)
-        self._read = _button(keys.READ_LANDMARKS, self._on_read)
-        self._write = _button(keys.WRITE_LANDMARKS, self._on_write)
+        self._pick = button(keys.PICK, self._on_pick, checkable=True)
+        self._undo = button(keys.UNDO, lambda: undo(self.viewer))
+        self._redo = button(keys.REDO, lambda: redo(self.viewer))
+        self._exclude = button(keys.EXCLUDE, self._on_exclude)
+        self._delete = button(keys.DELETE, self._on_delete)
+        self._jump = button(keys.JUMP, lambda: self.correlation.centre(self.correlation.chosen))
+        self._detect = button(keys.DETECT, lambda: self.automatic.start(match=False))
+        self._match = button(keys.MATCH, lambda: self.automatic.start(match=True))
+        self._cancel = button(keys.CANCEL, self.automatic.cancel)
+        self._read = button(keys.READ_LANDMARKS, self._on_read)
+        self._write = button(keys.WRITE_LANDMARKS, self._on_write)
         self._progress = QProgressBar()
         self._progress.setRange(0, 0)
-        self._turn = _button(keys.TURN, self.correlation.turn)
+        self._turn = button(keys.TURN, self.correlation.turn)
         self._two = QCheckBox("Two canvases")
         self._two.setChecked(True)
         self._two.setToolTip("Without the second canvas, the main one shows both sides in turn")
@@ -223,17 +220,17 @@ class CorrelateWidget(QScrollArea):
         grid.addWidget(self._height, 1, 0, 1, 2)
         grid.addWidget(self._snap, 1, 2, 1, 2)
         work.addLayout(grid)
-        work.addLayout(_row(self._two, self._turn))
+        work.addLayout(row(self._two, self._turn))
         work.addWidget(self._table)
-        work.addLayout(_row(self._jump, self._exclude, self._delete))
+        work.addLayout(row(self._jump, self._exclude, self._delete))
         work.addWidget(self._fre)
         work.addWidget(self._warning)
         work.addWidget(self._advised)
-        work.addLayout(_row(self._model, self._robust))
-        work.addLayout(_row(self._detect, self._match))
-        work.addLayout(_row(self._rejected, self._field))
-        work.addLayout(_row(self._progress, self._cancel))
-        work.addLayout(_row(self._read, self._write))
+        work.addLayout(row(self._model, self._robust))
+        work.addLayout(row(self._detect, self._match))
+        work.addLayout(row(self._rejected, self._field))
+        work.addLayout(row(self._progress, self._cancel))
+        work.addLayout(row(self._read, self._write))
         work.addWidget(self._depth)
         self.setWidget(inside)
 
@@ -272,7 +269,7 @@ class CorrelateWidget(QScrollArea):
             ours = ours.parentWidget()
         window = beside.parentWidget()
         if ours is not None and isinstance(window, QMainWindow):
-            _arrange_docks(window, beside, ours)
+            arrange_docks(window, beside, ours)
         # The main canvas has another size once the window has made room.
         QTimer.singleShot(LAID_OUT, self.correlation.look)
 
@@ -427,12 +424,12 @@ class CorrelateWidget(QScrollArea):
         self._redo.setEnabled(store.can_redo)
         self._redo.setToolTip(f"{keys.REDO.tooltip}: {store.redo_label}")
         self._pick.setChecked(correlation.picking)
-        for button in (self._exclude, self._delete, self._jump):
-            button.setEnabled(chosen)
-        for button in (self._detect, self._match):
-            button.setEnabled(not busy)
-        for part in (self._progress, self._cancel):
-            part.setVisible(busy)
+        for part in (self._exclude, self._delete, self._jump):
+            part.setEnabled(chosen)
+        for part in (self._detect, self._match):
+            part.setEnabled(not busy)
+        for shown in (self._progress, self._cancel):
+            shown.setVisible(busy)
         self._turn.setVisible(correlation.single)
 
     def _show_model(self) -> None:
@@ -450,65 +447,3 @@ class CorrelateWidget(QScrollArea):
                 )
         self._model.setCurrentIndex(max(0, self._model.findData(model_name(pair.link))))
         self._robust.setChecked(pair.link.robust)
-
-
-class _Leave:
-    """Gives back what a dock has taken, once, whether or not its Qt object is still there."""
-
-    def __init__(self, dock: CorrelateWidget) -> None:
-        self._signals = ((dock.correlation.changed, dock._refresh_soon),
-                         (dock._workspace.informed, dock._refresh_soon),
-                         (dock.automatic.progressed, dock._on_progress))  # fmt: skip
-        self._dock = ref(dock)
-        self._automatic, self._correlation = dock.automatic, dock.correlation
-        self._pickers, self._viewer = dock._pickers, dock._viewer
-        self._done = False
-
-    def __call__(self, _object: Any = None) -> None:
-        if self._done:
-            return
-        self._done = True
-        for signal, slot in self._signals:
-            signal.disconnect(slot, missing_ok=True)
-        self._automatic.cancel()
-        for picker in self._pickers:
-            picker.release()
-        self._correlation.release()
-        dock, viewer = self._dock(), self._viewer()
-        canvas = None if dock is None else dock._canvas
-        # Where the whole window goes, Qt has taken the canvas away already.
-        if dock is not None and canvas is not None and isalive(canvas):  # type: ignore[no-untyped-call]
-            canvas.release()
-            if dock._dock is not None and viewer is not None:
-                viewer.window.remove_dock_widget(canvas)
-            dock._canvas = dock._dock = None
-
-
-def _button(verb: keys.Verb, slot: Any, checkable: bool = False) -> QPushButton:
-    button = QPushButton(verb.text)
-    button.setToolTip(verb.tooltip)
-    button.setCheckable(checkable)
-    # Buttons share a narrow dock by need, not by what the theme would like.
-    button.setMinimumWidth(button.fontMetrics().horizontalAdvance(verb.text) + 12)
-    button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    button.clicked.connect(slot if checkable else lambda: slot())
-    return button
-
-
-def _row(*parts: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for part in parts:
-        row.addWidget(part)
-    return row
-
-
-def _arrange_docks(window: QMainWindow, canvas: QDockWidget, ours: QDockWidget) -> None:
-    """Put the canvas left of our dock, and other docks of that side behind ours."""
-    window.splitDockWidget(canvas, ours, Qt.Orientation.Horizontal)
-    right = Qt.DockWidgetArea.RightDockWidgetArea
-    for dock in window.findChildren(QDockWidget):
-        if dock in (canvas, ours) or dock.isFloating() or not dock.isVisibleTo(window):
-            continue
-        if window.dockWidgetArea(dock) == right:
-            window.tabifyDockWidget(ours, dock)
-    ours.raise_()
