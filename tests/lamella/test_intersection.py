@@ -111,7 +111,8 @@ def test_compiled_and_plain_agree():
         "assert plain.volume > 0\n"
         "assert np.allclose([plain.volume, plain.iou], [found.volume, found.iou], atol=1e-13)\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_faces_that_lie_on_each_other():

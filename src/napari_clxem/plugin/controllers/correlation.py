@@ -32,9 +32,8 @@ from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.layers import Plane
 from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session import edits
-from napari_clxem.session.edits import Side
 from napari_clxem.session.model import Dataset, Landmark, Link, Origin, Vector
-from napari_clxem.session.pairs import PairRow, found, frame_dataset, half, pair_rows, with_pick
+from napari_clxem.session.pairs import PairRow, found, frame_dataset, pair_rows, with_pick
 
 MICROMETRE = "micrometer"
 
@@ -197,11 +196,6 @@ class Correlation:
             zero=np.array(here[-ndim:]),
         )
 
-    def waiting(self) -> Side | None:
-        """Give the side that the next click is for; None for either."""
-        mark = half(self._pair.link) if self._pair else None
-        return None if mark is None else ("fixed" if mark.fixed is None else "moving")
-
     # -- edits
 
     def pick(
@@ -261,12 +255,6 @@ class Correlation:
         """Replace the landmarks of the link as one step."""
         if self._pair is not None:
             self._commit(replace(self._pair.link, landmarks=landmarks, **values), label)
-
-    def place(self, landmark: str, side: Side, position: Vector, sigma: Vector | None) -> None:
-        """Put one side of a landmark elsewhere."""
-        self._amend(
-            landmark, "Snap to bead", **{side: position, f"{side}_sigma": sigma, "origin": "bead"}
-        )
 
     def show_beads(self, dataset: Dataset, beads: Beads) -> None:
         """Show beads found in an image."""
