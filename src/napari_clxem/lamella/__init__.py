@@ -22,6 +22,7 @@ from napari_clxem.lamella.fib_view import (
     upright,
     view_outline,
 )
+from napari_clxem.lamella.field_record import FieldRecord
 from napari_clxem.lamella.gain import Gain, best_beads, with_beads
 from napari_clxem.lamella.handles import pulled, surface
 from napari_clxem.lamella.intersection import Overlap, PlanOverlap, overlap, plan_overlap
@@ -59,7 +60,7 @@ from napari_clxem.lamella.presets import (
 )
 from napari_clxem.lamella.proposal import Losses, Proposal, propose
 from napari_clxem.lamella.record import LamellaRecord
-from napari_clxem.lamella.sites import Optics, SiteProposal, propose_sites
+from napari_clxem.lamella.sites import Optics, SiteProposal, judge_site, propose_sites
 from napari_clxem.lamella.slab import Lamella
 from napari_clxem.lamella.statistics import (
     BY_EYE,
@@ -79,6 +80,7 @@ __all__ = [
     "Campaign",
     "CampaignRow",
     "Capture",
+    "FieldRecord",
     "Gain",
     "Instrument",
     "Joints",
@@ -112,6 +114,7 @@ __all__ = [
     "in_outline",
     "instrument",
     "joint_outlines",
+    "judge_site",
     "lamella_on_map",
     "left_in_view",
     "lift",

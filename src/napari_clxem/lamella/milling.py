@@ -54,6 +54,8 @@ class Instrument:
         Lowest and highest milling angle in use, degrees, within what the stage reaches.
     damage : float
         Depth of the damage layer under each face at 30 kV, µm.
+    placing : float
+        Sd with which a box ends up where it is drawn, µm.
     source : str
         Where the numbers come from.
     """
@@ -64,19 +66,21 @@ class Instrument:
     tilt_range: tuple[float, float] = (-10.0, 60.0)
     angle_range: tuple[float, float] = (6.0, 20.0)
     damage: float = 0.06
+    placing: float = 0.1
     source: str = ""
 
     def __post_init__(self) -> None:
         numbers = (
-            *(self.column_angle, self.pretilt, self.damage),
+            *(self.column_angle, self.pretilt, self.damage, self.placing),
             *(*self.tilt_range, *self.angle_range),
         )
         low, high = self.tilt_range
         first, last = self.angle_range
-        if not all(map(isfinite, numbers)) or low > high or first > last or self.damage < 0:
+        wrong = low > high or first > last or min(self.damage, self.placing) < 0
+        if wrong or not all(map(isfinite, numbers)):
             raise LamellaError(
                 f"The numbers of {self.name or 'the instrument'} cannot be used; give finite "
-                "angles, each range from low to high, and a damage depth of 0 or more."
+                "angles, each range from low to high, and damage and placing error of 0 or more."
             )
 
     def milling_angle(self, stage_tilt: float) -> float:

@@ -15,6 +15,18 @@ from napari_clxem.lamella.slab import Lamella
 
 _GALLIUM = "Ga damage to 60 nm: Lucas & Grigorieff 2023, PNAS 120:e2301852120"
 _PLASMA = "plasma ions about 30 nm: Berger et al. 2023, Nat. Commun. 14:629"
+# A box cannot be put better than the image it is aligned in shows: one of its pixels. Drift while
+# milling and bending of the lamella come on top; who has measured them gives more.
+_FINE = (
+    "placing error: a pixel of the image that milling is aligned in, 80 µm (AutoLamella, "
+    "protocol-on-grid.yaml) over 1536 (OpenFIBSEM, tfs-aquilos2-configuration.yaml); drift comes "
+    "on top"
+)
+_COARSE = (
+    "placing error: a pixel of a default ion image, 150 µm over 1536 (OpenFIBSEM, "
+    "tfs-hydra-configuration.yaml); drift comes on top"
+)
+_FINE_PIXEL, _COARSE_PIXEL = round(80 / 1536, 3), round(150 / 1536, 3)
 _COLUMN = "columns 52° apart and 35° shuttle: OpenFIBSEM, tfs-{}-configuration.yaml"
 
 INSTRUMENTS: tuple[Instrument, ...] = (
@@ -23,24 +35,27 @@ INSTRUMENTS: tuple[Instrument, ...] = (
         column_angle=52.0,
         pretilt=45.0,
         tilt_range=(-15.0, 45.0),
+        placing=_FINE_PIXEL,
         source=f"columns 52° apart: OpenFIBSEM, tfs-aquilos2-configuration.yaml; milling angle = "
-        f"stage tilt - 7°; {_GALLIUM}; tilt range of a usual cryo stage: check yours",
+        f"stage tilt - 7°; {_GALLIUM}; {_FINE}; tilt range of a usual cryo stage: check yours",
     ),
     Instrument(
         name="Aquilos 2, 35° shuttle",
         column_angle=52.0,
         pretilt=35.0,
         tilt_range=(-15.0, 45.0),
-        source=f"{_COLUMN.format('aquilos2')}; milling angle = stage tilt + 3°; {_GALLIUM}; tilt "
-        "range of a usual cryo stage: check yours",
+        placing=_FINE_PIXEL,
+        source=f"{_COLUMN.format('aquilos2')}; milling angle = stage tilt + 3°; {_GALLIUM}; "
+        f"{_FINE}; tilt range of a usual cryo stage: check yours",
     ),
     Instrument(
         name="Crossbeam, 45° holder",
         column_angle=54.0,
         pretilt=45.0,
         tilt_range=(-10.0, 60.0),
-        source=f"columns 54° apart: ZEISS Crossbeam; {_GALLIUM}; holder and tilt range: check "
-        "yours",
+        placing=_COARSE_PIXEL,
+        source=f"columns 54° apart: ZEISS Crossbeam; {_GALLIUM}; {_COARSE}; holder and tilt range: "
+        "check yours",
     ),
     Instrument(
         name="Hydra (plasma), 35° shuttle",
@@ -48,15 +63,17 @@ INSTRUMENTS: tuple[Instrument, ...] = (
         pretilt=35.0,
         tilt_range=(-15.0, 45.0),
         damage=0.03,
-        source=f"{_COLUMN.format('hydra')}; {_PLASMA}; tilt range of a usual cryo stage: check "
-        "yours",
+        placing=_COARSE_PIXEL,
+        source=f"{_COLUMN.format('hydra')}; {_PLASMA}; {_COARSE}; tilt range of a usual cryo "
+        "stage: check yours",
     ),
     Instrument(
         name="generic",
         column_angle=52.0,
         pretilt=45.0,
         tilt_range=(-90.0, 90.0),
-        source=f"nothing is assumed of the stage; {_GALLIUM}",
+        placing=_COARSE_PIXEL,
+        source=f"nothing is assumed of the stage; {_GALLIUM}; {_COARSE}",
     ),
 )
 

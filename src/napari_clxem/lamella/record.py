@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from napari_clxem.errors import LamellaError
 from napari_clxem.lamella.intersection import Overlap
+from napari_clxem.lamella.presets import Joints
 from napari_clxem.lamella.slab import Lamella
 from napari_clxem.lamella.statistics import CampaignRow
 
@@ -35,6 +37,10 @@ class LamellaRecord:
         At which it is milled, degrees.
     status : str
         ``"planned"``, ``"milled"`` or ``"lost"``.
+    placing : float or None
+        Sd with which the microscope places the box, µm; None for that of the instrument.
+    joints : Joints or None
+        Expansion joints cut beside it.
     promised : float or None
         Expected captured fraction when it was planned.
     overlap : Overlap or None
@@ -54,6 +60,8 @@ class LamellaRecord:
     promised: float | None = None
     overlap: Overlap | None = None
     note: str = ""
+    placing: float | None = None
+    joints: Joints | None = None
 
     def __post_init__(self) -> None:
         if not self.id or not self.frame:
@@ -62,6 +70,11 @@ class LamellaRecord:
             raise LamellaError(
                 f"The lamella {self.name or self.id!r} promises {self.promised}; a captured "
                 "fraction lies between 0 and 1."
+            )
+        if self.placing is not None and not 0 <= self.placing < inf:
+            raise LamellaError(
+                f"The lamella {self.name or self.id!r} is placed to {self.placing} µm; give a "
+                "standard deviation of 0 or more."
             )
 
     def row(self, session: str = "") -> CampaignRow:

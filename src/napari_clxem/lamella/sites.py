@@ -28,8 +28,6 @@ class SiteProposal:
     ----------
     target : int
         Index of its target among those given.
-    id, site, frame : str
-        For the record: its own identifier, its site and the frame of the map; empty as proposed.
     name : str
     centre : tuple of float
         Middle of the field (y, x), µm.
@@ -54,9 +52,6 @@ class SiteProposal:
     """
 
     target: int
-    id: str = ""
-    site: str = ""
-    frame: str = ""
     name: str = ""
     centre: tuple[float, float]
     size: tuple[float, float]
@@ -260,8 +255,6 @@ def _placed(
     step: float,
 ) -> SiteProposal:
     """Place the field of one target."""
-    from scipy.special import ndtr
-
     view, target, radius = ground.optics, points[index], float(radii[index])
     half = np.asarray(view.size) / 2
     name = names[index] if index < len(names) else f"target {index + 1}"
@@ -281,24 +274,44 @@ def _placed(
     away = np.linalg.norm(shifts / half, axis=1)
     worth = 2.0 * clear + np.minimum(beads, _ENOUGH) / _ENOUGH + 0.01 * beads - 0.1 * away
     best = int(np.argmax(worth))
+    return _judged(centres[best], index, name, target, radius, sd, ground)
+
+
+def _judged(
+    centre: Floats,
+    index: int,
+    name: str,
+    target: Floats,
+    radius: float,
+    sd: Floats,
+    ground: _Ground,
+) -> SiteProposal:
+    """Say what a field about one centre is worth."""
+    from scipy.special import ndtr
+
+    view = ground.optics
+    half = np.asarray(view.size) / 2
+    clear, beads = bool(ground.clear(centre[None])[0]), int(ground.counted(centre[None])[0])
+    shift = np.abs(centre - target)
     with np.errstate(divide="ignore", invalid="ignore"):
-        reach = np.where(sd > 0, (half - radius - np.abs(shifts[best])) / sd, np.inf)
-        lower = np.where(sd > 0, (-half + radius - np.abs(shifts[best])) / sd, -np.inf)
+        inside = np.where(shift <= half - radius, np.inf, -np.inf)
+        reach = np.where(sd > 0, (half - radius - shift) / sd, inside)
+        lower = np.where(sd > 0, (-half + radius - shift) / sd, -np.inf)
     known = bool(np.isfinite(sd).all())
-    holds = float(np.prod(ndtr(reach) - ndtr(lower))) if known else None
+    holds = float(np.prod(np.maximum(ndtr(reach) - ndtr(lower), 0.0))) if known else None
     notes = []
-    if not clear[best]:
-        notes.append("No place of the field keeps its halo off spent or reserved areas.")
-    if beads[best] < 4:
+    if not clear:
+        notes.append("What it irradiates touches spent or reserved areas.")
+    if beads < 4:
         notes.append(
-            f"Only {beads[best]} beads lie in the field: 4 are needed to register the tomogram "
+            f"Only {beads} beads lie in the field: 4 are needed to register the tomogram "
             "by beads alone."
         )
     if holds is None:
         notes.append("How well the microscope will hit it is not known; link its map first.")
     elif holds < 0.95:
         notes.append(f"The field holds the target with a probability of {holds:.0%} only.")
-    tilts = ground.tilts(centres[best])
+    tilts = ground.tilts(centre)
     wanted = view.tilts[1] - view.tilts[0]
     range_share = (tilts[1] - tilts[0]) / wanted if wanted > 0 else 1.0
     if range_share < 0.9:
@@ -306,23 +319,67 @@ def _placed(
             f"Grid bars leave tilts from {tilts[0]:g}° to {tilts[1]:g}° only of "
             f"{view.tilts[0]:g}° to {view.tilts[1]:g}°."
         )
-    y, x = centres[best].tolist()
-    halo = view.halo() + centres[best]
-    score = float(clear[best]) * (0.5 + 0.5 * min(int(beads[best]), _ENOUGH) / _ENOUGH)
+    y, x = centre.tolist()
+    halo = view.halo() + centre
+    score = float(clear) * (0.5 + 0.5 * min(beads, _ENOUGH) / _ENOUGH)
     return SiteProposal(
         target=index,
         name=name,
         centre=(y, x),
         size=view.size,
-        beads=int(beads[best]),
+        beads=beads,
         pointing=float(np.sqrt((sd**2).mean())) if known else None,
         holds=holds,
         halo=tuple((a, b) for a, b in halo.tolist()),
-        clear=bool(clear[best]),
+        clear=clear,
         tilts=tilts,
         score=score * (0.5 if holds is None else holds) * range_share,
         notes=tuple(notes),
     )
+
+
+def judge_site(
+    centre: ArrayLike,
+    target: ArrayLike,
+    beads: ArrayLike,
+    optics: Optics | None = None,
+    *,
+    radius: float = 0.5,
+    name: str = "",
+    pointing: Callable[[Floats], Any] | float | None = None,
+    forbidden: Sequence[Forbidden] = (),
+    polygons: Sequence[ArrayLike] = (),
+    free_tilts: Callable[[Floats], Any] | None = None,
+    margin: float = 0.5,
+) -> SiteProposal:
+    """Say what a field is worth where a hand has put it.
+
+    Parameters
+    ----------
+    centre : (2,) array_like
+        Middle of the field (y, x), µm.
+    target : (2,) array_like
+        What it is meant to hold, µm.
+    radius : float
+        Of the target, µm.
+    name : str
+        Of the target.
+    beads, optics, pointing, forbidden, polygons, free_tilts, margin
+        As for :func:`propose_sites`.
+
+    Raises
+    ------
+    LamellaError, PointsError
+        Where a number cannot be used.
+    """
+    here = as_points(centre, 2, "The middle of the field")[0]
+    spot = as_points(target, 2, "The target")
+    known = np.asarray(beads, float)
+    known = as_points(known, 2, "The beads") if known.size else np.empty((0, 2))
+    areas = [checked_outline(p, "A reserved area") for p in polygons]
+    ground = _Ground(known, optics or Optics(), margin, tuple(forbidden), areas, free_tilts)
+    sd = np.sqrt(np.diagonal(_pointing(pointing, spot)[0]))
+    return _judged(here, 0, name, spot[0], float(radius), sd, ground)
 
 
 def _pointing(pointing: Callable[[Floats], Any] | float | None, points: Floats) -> Floats:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from napari_clxem.dose import Exposure
 from napari_clxem.errors import SessionError
 from napari_clxem.io.image import SPATIAL
+from napari_clxem.lamella.field_record import FieldRecord
 from napari_clxem.lamella.record import LamellaRecord
 from napari_clxem.session.changes import by_key
 from napari_clxem.session.model import (
@@ -92,6 +93,14 @@ def _check_item(item: object, context: _Context) -> None:
             _site(item.site, what, context)
             _frame(item.frame, what, context)
             _numbers(item.lamella.centre, f"{what}, centre,")
+        case FieldRecord():
+            what = f"Field {item.name or item.id!r}"
+            _site(item.site, what, context)
+            _need(
+                _frame(item.frame, what, context).ndim == 2,
+                f"{what} lies in frame {item.frame!r}, which is 3D; a field lies in a map.",
+            )
+            _numbers(item.centre, f"{what}, centre,")
 
 
 def _check_frame(frame: Frame) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 from napari_clxem.dose import Exposure
 from napari_clxem.io.image import Orientation
+from napari_clxem.lamella.field_record import FieldRecord
 from napari_clxem.lamella.intersection import Overlap
 from napari_clxem.lamella.record import LamellaRecord
+from napari_clxem.lamella.sites import Optics
 from napari_clxem.lamella.slab import Lamella
 from napari_clxem.session.model import (
     Dataset,
@@ -38,6 +40,8 @@ def label(item: object) -> str:
             return f"{type(item).__name__} {item.id}"
         case LamellaRecord():
             return f"Lamella {item.name or item.id}"
+        case FieldRecord():
+            return f"Field {item.name or item.id}"
         case Site() | Dataset() | Target():
             return f"{type(item).__name__} {item.name or item.id}"
         case _:
@@ -72,6 +76,8 @@ def _text(value: Any) -> str:
                 f"at {_text(value.centre)} µm, {_text(value.angle)}°, "
                 f"{_text(value.thickness)} µm thick, {_text(value.width)} µm wide"
             )
+        case Optics():
+            return f"field {_text(value.size)} µm, beam {value.beam_radius:g} µm"
         case Overlap():
             return f"{value.area_fraction:.0%} overlap"
         case Orientation():

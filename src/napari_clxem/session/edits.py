@@ -133,6 +133,7 @@ def rename_frame(session: Session, old: str, new: str) -> Session:
         targets=tuple(renamed(one, "frame") for one in session.targets),
         exposures=tuple(renamed(one, "frame") for one in session.exposures),
         lamellae=tuple(renamed(one, "frame") for one in session.lamellae),
+        fields=tuple(renamed(one, "frame") for one in session.fields),
     )
 
 

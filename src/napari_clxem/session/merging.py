@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from napari_clxem.dose import Exposure
 from napari_clxem.errors import SessionError
+from napari_clxem.lamella.field_record import FieldRecord
 from napari_clxem.lamella.record import LamellaRecord
 from napari_clxem.session.changes import diff
 from napari_clxem.session.checks import check
@@ -47,6 +48,7 @@ _UNITS: Mapping[type, tuple[Unit, ...]] = MappingProxyType(
         Target: (("frame", "position", "sigma"),),
         Exposure: (stored_fields(Exposure),),
         LamellaRecord: (("frame", "lamella"), ("status", "overlap")),
+        FieldRecord: (("frame", "centre", "optics", "pointing"),),
     }
 )
 # What tells items and documents apart, and so is the same in both copies.
@@ -328,6 +330,7 @@ def _with_references(merged: Session, pair: Merge) -> tuple[Session, tuple[str, 
 
 def _sites_used(session: Session) -> list[str]:
     sites = [one.site for one in session.datasets] + [one.site for one in session.targets]
+    sites += [one.site for one in session.lamellae] + [one.site for one in session.fields]
     return [site for site in sites if site is not None]
 
 
@@ -335,7 +338,9 @@ def _frames_used(session: Session) -> list[str]:
     frames = [name for link in session.links for name in (link.moving, link.fixed)]
     frames += [one.frame for one in session.datasets if one.frame]
     frames += [one.frame for one in session.targets]
-    return frames + [one.frame for one in session.exposures]
+    frames += [one.frame for one in session.exposures]
+    frames += [one.frame for one in session.lamellae]
+    return frames + [one.frame for one in session.fields]
 
 
 def _counted(changes: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from uuid import uuid4
 from napari_clxem.dose import Exposure
 from napari_clxem.frames import Calibration
 from napari_clxem.io.image import Channel, Orientation, StagePosition
+from napari_clxem.lamella.field_record import FieldRecord
 from napari_clxem.lamella.record import LamellaRecord
 
 SCHEMA = 1
@@ -193,9 +194,10 @@ class Session:
     targets: tuple[Target, ...] = ()
     exposures: tuple[Exposure, ...] = ()
     lamellae: tuple[LamellaRecord, ...] = ()
+    fields: tuple[FieldRecord, ...] = ()
 
 
-Item = Site | Frame | Dataset | Link | Landmark | Target | Exposure | LamellaRecord
+Item = Site | Frame | Dataset | Link | Landmark | Target | Exposure | LamellaRecord | FieldRecord
 
 # What holds items that are told apart by their key: these are diffed and edited item by item.
 COLLECTIONS: Mapping[type, Mapping[str, type]] = MappingProxyType(
@@ -209,6 +211,7 @@ COLLECTIONS: Mapping[type, Mapping[str, type]] = MappingProxyType(
                 "targets": Target,
                 "exposures": Exposure,
                 "lamellae": LamellaRecord,
+                "fields": FieldRecord,
             }
         ),
         Link: MappingProxyType({"landmarks": Landmark}),

@@ -201,7 +201,8 @@ def _is_occupied(session: Session, frame: str) -> bool:
         any(frame in (link.moving, link.fixed) for link in session.links)
         or any(target.frame == frame for target in session.targets)
         or any(exposure.frame == frame for exposure in session.exposures)
-        or any(lamella.frame == frame for lamella in session.lamellae)
+        or any(one.frame == frame for one in session.lamellae)
+        or any(one.frame == frame for one in session.fields)
     )
 
 
@@ -219,6 +220,10 @@ def _need_followers(session: Session, dataset: Dataset) -> None:
     if any(one.frame == frame for one in session.lamellae):
         raise SessionError(
             f"Lamellae are planned in frame {frame!r} and would not follow; remove them first."
+        )
+    if any(one.frame == frame for one in session.fields):
+        raise SessionError(
+            f"SXT fields are kept in frame {frame!r} and would not follow; remove them first."
         )
 
 
