@@ -58,7 +58,7 @@ def made() -> Session:
 def test_fields_come_back_from_their_file(tmp_path):
     path = tmp_path / "s.clxem.json"
     save(made(), path)
-    assert load(path) == made()
+    assert load(path).fields == made().fields
 
 
 def test_a_file_without_fields_opens(tmp_path):
