@@ -10,6 +10,7 @@ from napari_clxem.xray.masks import round_mask, soft_mask
 from napari_clxem.xray.mass import density, projected_mass
 from napari_clxem.xray.noise import DECISION, DETECTION, Limits
 from napari_clxem.xray.pairing import Pair, align_pair, difference, fit_scale, same_tilts
+from napari_clxem.xray.particles import detectable_edge, smeared_density
 from napari_clxem.xray.proximity import Proximity, proximity
 from napari_clxem.xray.reconstruction import (
     Reconstruction,
@@ -41,6 +42,7 @@ __all__ = [
     "align_pair",
     "calibrate_wedge",
     "density",
+    "detectable_edge",
     "difference",
     "fit_scale",
     "follow",
@@ -55,6 +57,7 @@ __all__ = [
     "resample",
     "round_mask",
     "same_tilts",
+    "smeared_density",
     "soft_mask",
     "split",
     "tabulated_contrast",
