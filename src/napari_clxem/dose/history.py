@@ -95,6 +95,10 @@ class History:
             self._planes[found.members] = planes(found.placement, members, found.flat)
             self._placed[found.members] = True
             self._same[found.members] = found.same
+        self._rows = np.ascontiguousarray(self._planes).reshape(-1, 4)
+        kind = self._shapes.index
+        self._along, self._across = self._shapes.reach[kind].T
+        self._slope = self._shapes.slope[kind]
 
     def __len__(self) -> int:
         return len(self.exposures)
@@ -260,20 +264,19 @@ class History:
         farther : (n,) array, optional
             How far each may be moved, µm.
         """
-        shapes = self._shapes
-        moved = np.zeros((len(self), 1)) if farther is None else farther[:, np.newaxis]
-        reach = shapes.reach[shapes.index] + moved
-        slope = shapes.slope[shapes.index][:, np.newaxis]
+        moved = 0.0 if farther is None else farther[:, np.newaxis]
+        along, across = self._along[:, np.newaxis] + moved, self._across[:, np.newaxis] + moved
+        slope = self._slope[:, np.newaxis]
         found = np.zeros(len(self), dtype=bool)
         step = max(1, (1 << 20) // max(len(self), 1))
         for start in range(0, len(array), step):
-            place = self._planes @ self._upright(array[start : start + step], z).T  # (n, 3, m)
+            # one product of a tall matrix: one small product per exposure takes ten times as long
+            upright = self._upright(array[start : start + step], z)
+            place = np.abs(self._rows @ upright.T).reshape(len(self), 3, -1)
             if array.shape[1] == 2:
                 place[self._same, 0] = 0.0
-            wide = reach[:, 1:] + slope * (np.abs(place[:, 0]) + moved)
-            near = (np.abs(place[:, 1]) <= reach[:, :1] * (1 + 1e-6)) & (
-                np.abs(place[:, 2]) <= wide * (1 + 1e-6)
-            )
+            wide = across + slope * (place[:, 0] + moved)
+            near = (place[:, 1] <= along * (1 + 1e-6)) & (place[:, 2] <= wide * (1 + 1e-6))
             found |= near.any(axis=1)
         return found & self._placed
 

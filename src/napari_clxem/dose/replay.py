@@ -11,7 +11,8 @@ from napari_clxem.dose.history import History
 from napari_clxem.dose.raster import Grid
 from napari_clxem.frames.affine import Floats
 
-_KEPT = 4
+_ROOM = 256e6  # bytes of maps that are kept on the way
+_KEPT = 16  # of them at most
 
 
 class Replay:
@@ -44,6 +45,8 @@ class Replay:
         self._kept: dict[int, Floats] = {}
         self._count = 0
         self._raster = np.zeros(self.grid.shape)
+        kept = int(np.clip(_ROOM // self._raster.nbytes, 2, _KEPT))
+        self._every = max(1, -(-len(history) // kept))
 
     def upto(self, count: int) -> Floats:
         """Give the map after the first `count` exposures.
@@ -58,14 +61,13 @@ class Replay:
             start = max((k for k in self._kept if k <= wanted), default=0)
             self._raster[:] = self._kept.get(start, 0.0)
             self._count = start
-        every = max(1, len(self.history) // _KEPT)
         while self._count < wanted:
-            stop = min(wanted, (self._count // every + 1) * every)
+            stop = min(wanted, (self._count // self._every + 1) * self._every)
             self.history.add(
                 self._raster, self.grid, range(self._count, stop), self._surface, self._z
             )
             self._count = stop
-            if stop % every == 0 and stop not in self._kept:
+            if stop % self._every == 0 and stop not in self._kept:
                 self._kept[stop] = self._raster.copy()
         view = self._raster.view()
         view.flags.writeable = False

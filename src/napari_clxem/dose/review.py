@@ -110,13 +110,12 @@ def breakdown(
     place = as_points(point, name="The point")[:1]
     sums = {False: 0.0, True: 0.0}
     touched: list[tuple[Exposure, int, float | None, bool]] = []
-    unknown = {one.id for one in history.unknown}
     for index in history.near(place, upto, z).tolist():
         one = history.exposures[index]
         relative = float(history.relative(index, place, z)[0])
         if not relative:
             continue
-        dose = None if one.id in unknown else float(history.doses[index]) * relative
+        dose = None if one.id in history.reasons else float(history.doses[index]) * relative
         surface = bool(history.at_surface[index])
         sums[surface] += dose or 0.0
         touched.append((one, history.images_at(index, place, z), dose, surface))
