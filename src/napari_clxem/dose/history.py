@@ -272,7 +272,7 @@ class History:
         for start in range(0, len(array), step):
             # one product of a tall matrix: one small product per exposure takes ten times as long
             upright = self._upright(array[start : start + step], z)
-            place = np.abs(self._rows @ upright.T).reshape(len(self), 3, -1)
+            place = np.abs(self._rows @ upright.T).reshape(len(self), 3, len(upright))
             if array.shape[1] == 2:
                 place[self._same, 0] = 0.0
             wide = across + slope * (place[:, 0] + moved)
