@@ -12,7 +12,7 @@ from napari_clxem.dose.relations import Kind, Rule, brought, kind_of, parse, rul
 _WORKED_OUT = frozenset(
     {"fluence_rate", "fluence_per_image", "fluence", "fluence_per_image_after", "fluence_after"}
     | {"absorbed_share", "mass_attenuation", "conversion_factor", "dose_per_image", "dose"}
-    | {"mean_dose", "absorbed_dose", "equivalent"}
+    | {"mean_dose", "absorbed_dose", "equivalent", "field", "field_diagonal"}
 )
 
 

@@ -31,6 +31,9 @@ _UNITS = {
     "dose_rate": "1/second",
     "dose_rate_after": "1/second",
     "pixel": "angstrom",
+    "pixels": "dimensionless",
+    "field": "micrometer",
+    "field_diagonal": "micrometer",
     "fluence_rate": "1/{area}/second",
     "exposure_time": "second",
     "first_tilt": "degree",
@@ -57,7 +60,7 @@ _UNITS = {
     "absorbed_dose": "megagray",
     "equivalent": "1/angstrom**2",
 }
-_OF_ELECTRONS = frozenset({"dose_rate", "dose_rate_after", "pixel", "voltage"})
+_OF_ELECTRONS = frozenset({"dose_rate", "dose_rate_after", "pixel", "pixels", "voltage"})
 _OF_XRAYS = frozenset({"flux_open", "slit", "flux", "area", "energy", "attenuation"})
 
 
@@ -90,6 +93,14 @@ def _rules(material: str) -> tuple[Rule, ...]:
         Rule("fluence_rate", ("flux", "area"), "flux / area", lambda a, b: a / b, x),
         Rule(
             "fluence_rate", ("dose_rate", "pixel"), "dose_rate / pixel²", lambda a, b: a / b**2, e
+        ),
+        Rule("field", ("pixel", "pixels"), "pixel · pixels", lambda a, b: a * b * 1e-4, e),
+        Rule(
+            "field_diagonal",
+            ("field",),
+            "√2 · field: a beam narrower than it leaves corners dark",
+            lambda a: math.sqrt(2.0) * a,
+            e,
         ),
         Rule(
             "images",
