@@ -1,16 +1,14 @@
-"""How fast beads are found beside trackpy, how many are missed, and in how much memory.
+"""How fast beads are found beside trackpy, and how many are missed.
 
 ``python -P benchmarks/bead_detection.py`` draws a confocal stack of 48 x 1024 x 1024 with cells in
 the background and touching pairs among the beads, and times `detect` and `trackpy.locate` in
-turn. ``--large`` also searches a stack of 16 GB that is made as it is read, and prints the most
-memory that took.
+turn.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -29,18 +27,21 @@ SHAPE = (48, 1024, 1024)
 PEAK, BACKGROUND, CELL = 300.0, 40.0, 60.0
 
 
-def stack(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def stack(
+    seed: int, shape: tuple[int, int, int] = SHAPE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw the stack; gives it, all places, and which of them belong to touching pairs."""
     rng = np.random.default_rng(seed)
-    flat = lattice(rng, 102.4, 5.0, 2.5, jitter=1.2)
+    flat = lattice(rng, shape[1] * SPACING[1], 5.0, 2.5, jitter=1.2)
+    pairs, parts = len(flat) // 10, shape[1] * shape[2] / 1024**2
     places = np.column_stack([rng.uniform(3, 11, len(flat)), flat])
-    first = rng.choice(len(places), 40, replace=False)
-    angle = rng.uniform(0, 2 * np.pi, 40)
-    arm = np.column_stack([np.zeros(40), 1.05 * np.sin(angle), 1.05 * np.cos(angle)])
-    paired = np.concatenate([np.isin(np.arange(len(places)), first), np.ones(40, bool)])
+    first = rng.choice(len(places), pairs, replace=False)
+    angle = rng.uniform(0, 2 * np.pi, pairs)
+    arm = np.column_stack([np.zeros(pairs), 1.05 * np.sin(angle), 1.05 * np.cos(angle)])
+    paired = np.concatenate([np.isin(np.arange(len(places)), first), np.ones(pairs, bool)])
     places = np.vstack([places, places[first] + arm])
-    level = BACKGROUND + CELL * cells(rng, SHAPE, 40, (12, 90, 90))
-    level += PEAK * draw_volume(SHAPE, SPACING, places, (1.0, 0.35))
+    level = BACKGROUND + CELL * cells(rng, shape, round(40 * parts), (12, 90, 90))
+    level += PEAK * draw_volume(shape, SPACING, places, (1.0, 0.35))
     return rng.poisson(level).astype(np.uint16), places, paired
 
 
@@ -81,57 +82,11 @@ def speed(seeds: int) -> None:
               f"{min(theirs) / min(ours):.1f} by the processor")  # fmt: skip
 
 
-def anonymous() -> float:
-    """Memory of this process that no file backs, GB."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("RssAnon"):
-            return int(line.split()[1]) / 1e6
-    return float("nan")
-
-
-def large() -> None:
-    """Search 16 GB that dask makes while they are read."""
-    import dask.array as da
-
-    tile, _, _ = stack(0)
-    tile = tile[:, :512, :512]
-    shape = (192, 6656, 6656)
-
-    def make(block_info: dict | None = None) -> np.ndarray:
-        extent = [b - a for a, b in block_info[None]["array-location"]]
-        return np.tile(tile, (4, 1, 1))[: extent[0], : extent[1], : extent[2]]
-
-    image = da.map_blocks(
-        make, chunks=((192,), (512,) * 13, (512,) * 13), dtype=np.uint16, meta=np.empty((0,) * 3)
-    )
-    assert image.shape == shape
-    most, done = [0.0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.05):
-            most[0] = max(most[0], anonymous())
-
-    warm(block=True)
-    before = anonymous()
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    begin = time.perf_counter()
-    found = detect(image, SPACING)
-    done.set()
-    watcher.join()
-    print(f"{image.nbytes / 1e9:.1f} GB as {image.shape}: {len(found)} beads in "
-          f"{time.perf_counter() - begin:.0f} s, at most {most[0]:.2f} GB of memory "
-          f"({before:.2f} GB before)")  # fmt: skip
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--large", action="store_true")
     options = parser.parse_args()
     speed(options.seeds)
-    if options.large:
-        large()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 from scipy.special import erf
 
-from napari_clxem.errors import ClxemError, MissingScaleError, PointsError
-from napari_clxem.fiducials import detect
+from napari_clxem.errors import Cancelled, ClxemError, MissingScaleError, PointsError
+from napari_clxem.fiducials import block_fits, blocks, detect
 
 
 def lattice(rng, side, step=4.0, margin=2.0, jitter=0.4):
@@ -268,8 +268,6 @@ def test_dask_gives_exactly_what_numpy_gives(chunks):
 
 
 def test_blocks_leave_no_seam(monkeypatch):
-    from napari_clxem.fiducials import blocks
-
     rng = np.random.default_rng(12)
     places = lattice(rng, 40)
     image = rng.poisson(20 + 200 * projections((400, 400), 0.1, places))
@@ -279,6 +277,70 @@ def test_blocks_leave_no_seam(monkeypatch):
     assert len(whole) == len(parted) == len(places)
     distance, _ = cKDTree(whole.positions).query(parted.positions)
     assert distance.max() < 0.002
+
+
+def test_pairs_that_touch_across_a_seam_are_two(monkeypatch):
+    rng = np.random.default_rng(15)
+    along = np.arange(2.0, 38.0, 3.0)
+    middles = np.column_stack([along, np.full(len(along), 12.75) + rng.uniform(-0.6, 0.6, 12)])
+    arm = np.array([0.0, 0.55])
+    places = np.vstack([middles + arm, middles - arm])
+    image = rng.poisson(20 + 200 * projections((400, 256), 0.1, places))
+    whole = detect(image, 0.1)
+    monkeypatch.setattr(blocks, "_BLOCK_2D", 128)
+    parted = detect(image, 0.1)
+    _, scaled, spurious, hits = compare(parted, places)
+    assert (hits, len(parted), spurious) == (len(places), len(places), 0)
+    assert np.sqrt((scaled**2).mean()) < 1.3
+    distance, _ = cKDTree(whole.positions).query(parted.positions)
+    assert distance.max() < 0.003
+
+
+@pytest.mark.parametrize("held", [0.0, 1e5])
+def test_what_is_fitted_before_all_is_read_differs_by_less_than_its_error(monkeypatch, held):
+    rng = np.random.default_rng(16)
+    places = lattice(rng, 40)
+    image = rng.poisson(20 + 200 * projections((400, 400), 0.1, places))
+    whole = detect(image, 0.1)
+    monkeypatch.setattr(blocks, "_BLOCK_2D", 128)
+    monkeypatch.setattr(block_fits, "_HELD", held)
+    early = detect(image, 0.1)
+    lazy = detect(da.from_array(image, chunks=(150, 90)), 0.1)
+    np.testing.assert_array_equal(early.positions, lazy.positions)
+    np.testing.assert_array_equal(early.covariance, lazy.covariance)
+    assert early.rejected == lazy.rejected
+    assert len(early) == len(places)
+    distance, index = cKDTree(whole.positions).query(early.positions)
+    assert np.all(distance < 0.5 * whole.sigma[index].max(axis=1))
+
+
+def test_progress_goes_from_nothing_to_all(monkeypatch):
+    rng = np.random.default_rng(17)
+    image = rng.poisson(20 + 200 * projections((300, 300), 0.1, lattice(rng, 30)))
+    monkeypatch.setattr(blocks, "_BLOCK_2D", 128)
+    told = []
+    detect(image, 0.1, progress=lambda share, text: told.append((share, text)))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert len(set(shares)) >= 9  # blocks
+    assert all(text for _, text in told)
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 12])
+def test_a_search_can_be_given_up(monkeypatch, after):
+    rng = np.random.default_rng(18)
+    image = rng.poisson(20 + 200 * projections((300, 300), 0.1, lattice(rng, 30)))
+    monkeypatch.setattr(blocks, "_BLOCK_2D", 128)
+    asked = []
+
+    def cancelled():
+        asked.append(1)
+        return len(asked) > after
+
+    with pytest.raises(Cancelled, match="stopped"):
+        detect(image, 0.1, cancelled=cancelled)
+    assert len(asked) == after + 1
 
 
 @pytest.mark.parametrize("shape", [(60, 60), (1, 1), (5, 5), (1, 1, 1), (2, 40, 40), (0, 20)])

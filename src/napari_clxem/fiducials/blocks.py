@@ -90,8 +90,8 @@ def _size(
 
 def blocks(
     image: Any, multiple: tuple[int, ...], halo: tuple[int, ...], averaged: tuple[int, ...]
-) -> Iterator[Block]:
-    """Give every block of an image in order.
+) -> Iterator[tuple[float, Block]]:
+    """Give every block of an image in order, each with the share of blocks given by then.
 
     Parameters
     ----------
@@ -107,14 +107,25 @@ def blocks(
     shape = tuple(image.shape)
     size = _size(shape, multiple, averaged)
     margin = tuple(m * -(-h // m) for h, m in zip(halo, multiple, strict=True))
-    for start in product(*[range(0, n, s) for n, s in zip(shape, size, strict=True)]):
+    starts = list(product(*[range(0, n, s) for n, s in zip(shape, size, strict=True)]))
+    for number, start in enumerate(starts, 1):
         low = tuple(max(0, a - h) for a, h in zip(start, margin, strict=True))
         high = tuple(
             min(n, a + s + h) for n, a, s, h in zip(shape, start, size, margin, strict=True)
         )
         core = tuple(min(n, a + s) - a for n, a, s in zip(shape, start, size, strict=True))
-        data = np.asarray(image[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
-        yield Block(data, low, start, core)
+        part = image[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+        yield number / len(starts), Block(_read(part), low, start, core)
+
+
+def _read(part: Any) -> NDArray[Any]:
+    """Give the pixels of a part of an image.
+
+    Slices of a lazy array's chunks are copied, as views would keep all the chunks in memory.
+    """
+    if hasattr(part, "map_blocks"):
+        part = part.map_blocks(np.array, dtype=part.dtype)
+    return np.asarray(part)
 
 
 def bin_mean(block: Floats, factor: tuple[int, ...]) -> Floats:

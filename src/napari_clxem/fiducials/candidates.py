@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,9 @@ _CLUTTER_CELL = 8.0
 _CLUTTER_LEAST = 5.0
 _CLUTTER_LEAST_SNR = 3.0
 """Clutter is measured in cells of 8 diameters, and not on images under 5."""
+
+_MOST, _USUAL = 4000, 5e7
+"""Most candidates that are looked at in a block of so many pixels; more in larger ones."""
 
 _THIN = 8
 """Places along each axis of a cell that are enough to measure its clutter."""
@@ -69,7 +73,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Local maxima of the matched filter over the whole image, strongest first.
+    """Local maxima of the matched filter in one block, strongest first.
 
     Parameters
     ----------
@@ -79,22 +83,19 @@ class Candidates:
         Filter's amplitude over its noise.
     windows : Windows
         Pixels around each.
-    level, variance : ndarray
-        Mean and pixel variance of the image's noise cells.
-    plateau : (n,) ndarray
-        How many pixels within a radius have the highest value of the whole image.
+    own : (n,) ndarray of bool
+        Which are in the block's core. The others belong to blocks beside it; they are here for
+        what they do to their neighbours.
+    peak, plateau : (n,) ndarray
+        Highest pixel within a radius, and how many pixels there have its value.
     """
 
     positions: Floats
     snr: Floats
     windows: Windows
-    level: Floats
-    variance: Floats
+    own: NDArray[np.bool_]
+    peak: Floats
     plateau: Floats
-
-    def first(self, most: int) -> Candidates:
-        """Give the strongest `most` candidates."""
-        return self.take(np.arange(min(most, len(self.snr))))
 
     def take(self, rows: NDArray[np.intp]) -> Candidates:
         """Give some candidates."""
@@ -103,8 +104,16 @@ class Candidates:
             positions=self.positions[rows],
             snr=self.snr[rows],
             windows=self.windows.take(rows),
+            own=self.own[rows],
+            peak=self.peak[rows],
             plateau=self.plateau[rows],
         )
+
+    def bare(self) -> Candidates:
+        """Give the candidates without their pixels."""
+        windows = self.windows
+        none = Windows(windows.data[:, :0].copy(), windows.offsets, windows.centres, windows.pixel)
+        return replace(self, windows=none)
 
     def thinned(self, most: int) -> Candidates:
         """Give the candidates with no more than `most` pixels each."""
@@ -116,6 +125,32 @@ class Candidates:
             windows.pixel * max(1.0, windows.data.shape[1] / most),
         )
         return replace(self, windows=thin)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a block holds.
+
+    Parameters
+    ----------
+    found : Candidates
+        The strongest candidates.
+    weaker : tuple of ((d,) tuple, float)
+        Position, µm, and SNR of those of the core beyond `most`.
+    most : int
+        How many candidates of a block are looked at.
+    level, variance : ndarray
+        Mean and pixel variance of its noise cells.
+    top : float
+        Highest pixel of the core.
+    """
+
+    found: Candidates
+    weaker: tuple[tuple[tuple[float, ...], float], ...]
+    most: int
+    level: Floats
+    variance: Floats
+    top: float
 
 
 def geometry(
@@ -141,7 +176,7 @@ def geometry(
 def _search(
     block: Block, shape: Geometry, matched: Matched, threshold: float
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Candidates of one block: indices in the image (n, d), SNR (n,); noise cells."""
+    """Candidates in and near the core: indices in the image (n, d), SNR (n,); noise cells."""
     reduced = reduce(block, shape)
     level, variance = reduced.level, reduced.variance
     none = np.zeros((0, len(shape.spacing))), np.zeros(0), level.ravel(), variance.ravel()
@@ -165,8 +200,16 @@ def _search(
     radius = [max(1, int(0.5 * shape.diameter / p)) for p in pitch]
     found, snr = peaks(amplitude, floor, reduced.cell, radius, threshold)
     index = np.array(block.origin) + (found + 0.5) * shape.coarse - 0.5
-    core = np.all((index >= block.start) & (index < np.add(block.start, block.core)), axis=1)
-    return index[core], snr[core], level.ravel(), variance.ravel()
+    near = _within(index, block, shape.reach)
+    return index[near], snr[near], level.ravel(), variance.ravel()
+
+
+def _within(index: Floats, block: Block, margin: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Tell which indices are in the core or no further than `margin` from it."""
+    low = np.array(block.start) - margin
+    high = np.add(block.start, block.core) + margin
+    within: NDArray[np.bool_] = np.all((index >= low) & (index < high), axis=1)
+    return within
 
 
 def _clutter(
@@ -216,7 +259,9 @@ def _cut(
     return data, first + (factor * side - 1) / 2.0
 
 
-def find(image: Any, profile: Profile, shape: Geometry, threshold: float) -> Candidates:
+def find(
+    image: Any, profile: Profile, shape: Geometry, threshold: float
+) -> Iterator[tuple[float, Searched]]:
     """Find candidates in an image of any size, block by block.
 
     Parameters
@@ -229,27 +274,46 @@ def find(image: Any, profile: Profile, shape: Geometry, threshold: float) -> Can
         From :func:`geometry`.
     threshold : float
         Least filter SNR.
+
+    Yields
+    ------
+    share : float
+        How much of the image has been searched, 0 to 1.
+    searched : Searched
+        The block.
     """
     matched = calibrate(profile, shape.spacing, shape.coarse, shape.sigma)
-    spacing = np.array(shape.spacing)
     support = [3.0 * SURROUND * w * f for w, f in zip(matched.widths, shape.coarse, strict=True)]
-    halo = tuple(int(np.ceil(max(s, r))) + 1 for s, r in zip(support, shape.reach, strict=True))
+    # Candidates beside the core matter to those in it, so they are found as well as these.
+    halo = tuple(int(np.ceil(s)) + r + 1 for s, r in zip(support, shape.reach, strict=True))
     offsets, kept = _offsets(shape)
-    parts = []
-    top = -np.inf
-    for block in blocks(image, shape.cell, halo, shape.coarse):
+    for share, block in blocks(image, shape.cell, halo, shape.coarse):
         index, snr, level, variance = _search(block, shape, matched, threshold)
-        data, centres = _cut(block, index, shape, kept)
-        parts.append((index, snr, data, centres, level, variance, *_peaks(block, index, shape)))
-        top = max(top, _highest(block))
-    index, snr, data, centres, level, variance, peak, shared = (
-        np.concatenate([p[i] for p in parts]) for i in range(8)
-    )
-    order = np.argsort(-snr, kind="stable")
+        order = np.argsort(-snr, kind="stable")
+        most = int(_MOST * max(1.0, np.prod(block.core, dtype=float) / _USUAL))
+        found = _candidates(block, index[order[:most]], snr[order[:most]], shape, offsets, kept)
+        rest = order[most:][_within(index[order[most:]], block, (0,) * len(halo))]
+        weaker = tuple(
+            (tuple(map(float, index[row] * shape.spacing)), float(snr[row])) for row in rest
+        )
+        yield share, Searched(found, weaker, most, level, variance, _highest(block))
+
+
+def _candidates(
+    block: Block,
+    index: Floats,
+    snr: Floats,
+    shape: Geometry,
+    offsets: Floats,
+    kept: NDArray[np.intp],
+) -> Candidates:
+    """Cut the windows of candidates at image indices (n, d)."""
+    spacing = np.array(shape.spacing)
+    data, centres = _cut(block, index, shape, kept)
     pixel = float(np.prod(spacing * shape.fine))
-    windows = Windows(data[order], offsets, centres[order] * spacing, pixel)
-    plateau = np.where(peak >= top, shared, 0)[order]
-    return Candidates(index[order] * spacing, snr[order], windows, level, variance, plateau)
+    own = _within(index, block, (0,) * len(spacing))
+    windows = Windows(data, offsets, centres * spacing, pixel)
+    return Candidates(index * spacing, snr, windows, own, *_peaks(block, index, shape))
 
 
 def _offsets(shape: Geometry) -> tuple[Floats, NDArray[np.intp]]:

@@ -85,6 +85,16 @@ class BeadFits:
     seen: Floats
     converged: Flags
 
+    @classmethod
+    def nothing(cls, ndim: int) -> BeadFits:
+        """Give no fits."""
+        none, flags = np.zeros(0), np.zeros(0, dtype=bool)
+        place, width = np.zeros((0, ndim)), np.zeros((0, ndim - 1))
+        return cls(
+            place, np.zeros((0, ndim, ndim)), none, none, none, width, width, none, none, none,
+            none, none, none, none, none, flags,
+        )  # fmt: skip
+
 
 def concatenate(parts: list[BeadFits]) -> BeadFits:
     """Put fits one after another."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_clxem.fiducials.candidates import Candidates, Geometry
 from napari_clxem.fiducials.localisation import BeadFits
+from napari_clxem.fiducials.modelling import Flags
 from napari_clxem.fiducials.profiles import Floats
 
 _WIDEST, _NARROWEST = 1.2, 1.25
@@ -30,8 +31,15 @@ def significance(fits: BeadFits) -> Floats:
     return ratio
 
 
+def is_saturated(found: Candidates, shape: Geometry, top: float) -> Flags:
+    """Tell which bright candidates have a plateau of the image's highest value, `top`."""
+    core = float(np.prod(np.maximum(np.array(shape.sigma) / np.array(shape.spacing), 1.0)))
+    plain = found.plateau >= max(4.0, 0.5 * core)
+    return np.asarray((shape.sign > 0) & (found.peak >= top) & plain)
+
+
 def reasons(
-    fits: BeadFits, found: Candidates, shape: Geometry, threshold: float, size: tuple[int, ...]
+    fits: BeadFits, whole: Flags, shape: Geometry, threshold: float, size: tuple[int, ...]
 ) -> NDArray[np.object_]:
     """Say why each candidate is no usable bead; an empty string where it is one.
 
@@ -39,8 +47,8 @@ def reasons(
     ----------
     fits : BeadFits
         One row per candidate.
-    found : Candidates
-        The candidates.
+    whole : (n,) ndarray of bool
+        Whether all pixels of its window are there.
     shape : Geometry
         Sizes of bead and pixel.
     threshold : float
@@ -51,15 +59,12 @@ def reasons(
     spacing = np.array(shape.spacing)
     low, high = -0.5 * spacing, (np.array(size) - 0.5) * spacing
     outside = np.any((fits.positions < low) | (fits.positions > high), axis=1)
-    whole = np.isfinite(found.windows.data).all(axis=1)
-    core = float(np.prod(np.maximum(np.array(shape.sigma) / spacing, 1.0)))
     lateral, loose = np.log(fits.width[:, 0]), fits.width_sd[:, 0]
     oval = fits.elongation - 2.0 * fits.elongation_sd * np.sqrt(np.maximum(fits.structure, 1.0))
     bare = fits.amplitude / np.maximum(fits.amplitude_sd, 1e-300)
     # In a tomogram the missing wedge alone leaves more.
     flat = fits.width.shape[1] == 1
     tests: list[tuple[str, Any]] = [
-        ("saturated", (shape.sign > 0) & (found.plateau >= max(4.0, 0.5 * core))),
         ("clipped at the border", outside),
         ("clipped at the border or by missing pixels", ~whole & (fits.seen < _LEAST_SEEN)),
         ("hidden by a neighbour", fits.seen < _LEAST_OWN),
