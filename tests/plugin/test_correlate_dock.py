@@ -27,7 +27,7 @@ def dock(make_napari_viewer, grid, qtbot, monkeypatch):
     widget = CorrelateWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Correlate", area="right")
     yield widget
-    widget._let_go()
+    widget.end()
     release(viewer)
 
 

@@ -12,7 +12,7 @@ from napari_clxem.dose.exposure import XRAYS
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats
 from napari_clxem.plugin.controllers.dose_review import DoseReview
-from napari_clxem.plugin.controllers.grid_task import Progress
+from napari_clxem.plugin.controllers.tasks import Progress
 from napari_clxem.session import Session, Store, edits, open_dataset
 from napari_clxem.session.model import Dataset
 from napari_clxem.session.records import Known, Record, record_dataset, without_known

@@ -13,9 +13,9 @@ from psygnal import Signal
 
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin.controllers.grid_rows import MISSING, SMALL, quality
-from napari_clxem.plugin.controllers.grid_task import GivenUpError, LongTask, Progress
 from napari_clxem.plugin.controllers.opening import warm
 from napari_clxem.plugin.controllers.positions import default_view
+from napari_clxem.plugin.controllers.tasks import GivenUpError, LongTask, Progress
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.session import Session, Store, edits, missing_files, open_dataset, relink
 from napari_clxem.session.chain import Chained, chain

@@ -13,12 +13,12 @@ from psygnal import Signal
 
 from napari_clxem.errors import ImageError
 from napari_clxem.plugin.controllers import sxt_export, sxt_resolving, sxt_tilts, sxt_weighing
-from napari_clxem.plugin.controllers.grid_task import LongTask
 from napari_clxem.plugin.controllers.scene import go_to
 from napari_clxem.plugin.controllers.sxt_layers import ResultLayers
 from napari_clxem.plugin.controllers.sxt_resolving import Resolved, Splitting
 from napari_clxem.plugin.controllers.sxt_sources import Source, registration_sd, resolve, sources
 from napari_clxem.plugin.controllers.sxt_weighing import Beside, Weighed, Weighing
+from napari_clxem.plugin.controllers.tasks import LongTask
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.world import unwrapped
 

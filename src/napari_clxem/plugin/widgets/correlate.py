@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
-from weakref import ref
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QDockWidget,
-    QFileDialog,
-    QGridLayout,
-    QLabel,
-    QMainWindow,
-    QProgressBar,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_clxem import fiducials
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames import orthographic
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.colours import is_fluorescence
-from napari_clxem.plugin.controllers import redo, undo, workspace_for
+from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.automatic import Automatic
 from napari_clxem.plugin.controllers.correlation import Correlation
 from napari_clxem.plugin.controllers.guidance import (
@@ -36,24 +23,24 @@ from napari_clxem.plugin.controllers.guidance import (
     models,
     outlier_sentence,
     recommended,
-    said,
 )
+from napari_clxem.plugin.controllers.guidance import said as words_of
 from napari_clxem.plugin.controllers.pairing import CANVASES
 from napari_clxem.plugin.controllers.picking import Picker
 from napari_clxem.plugin.controllers.rows import find_target, link_tip, table_of_links
 from napari_clxem.plugin.controllers.snapping import Snapper
-from napari_clxem.plugin.widgets.correlate_parts import Leave, arrange_docks, button, row
+from napari_clxem.plugin.widgets.beside import Beside
 from napari_clxem.plugin.widgets.depth import DepthBox
+from napari_clxem.plugin.widgets.dock import Dock, show_words
 from napari_clxem.plugin.widgets.landmarks import LandmarkTable
 from napari_clxem.plugin.widgets.link_tree import Branch, LinkTree
+from napari_clxem.plugin.widgets.parts import bold, button, check, combo, large, row, said
 from napari_clxem.plugin.widgets.second import SecondCanvas
 from napari_clxem.session import edits
 from napari_clxem.session.landmarks import read_landmarks, write_landmarks
 from napari_clxem.session.pairs import default_prior, is_oblique
 from napari_clxem.session.summary import nanometres
 
-NARROW = 320
-SOON = 20  # ms
 LAID_OUT = 200  # ms
 CSV = "Landmarks (*.csv)"
 HEIGHTS = (
@@ -62,7 +49,7 @@ HEIGHTS = (
 )
 
 
-class CorrelateWidget(QScrollArea):
+class CorrelateWidget(Dock):
     """Two frames side by side: pick, match, fit and trust.
 
     Parameters
@@ -72,84 +59,40 @@ class CorrelateWidget(QScrollArea):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__()
-        self._shown = False
-        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._viewer = ref(viewer)
-        self._workspace = workspace_for(viewer)
-        self.correlation = Correlation(self._workspace, viewer)
-        self._snapper = Snapper(self.correlation)
-        self._pickers = [
-            Picker(self.correlation, canvas, self._snapper) for canvas in ("main", "second")
-        ]
+        super().__init__(napari_viewer)
+        self.correlation = Correlation(self._workspace, self.viewer)
+        snapper = Snapper(self.correlation)
+        self._snapper = snapper
+        self._pickers = [Picker(self.correlation, canvas, snapper) for canvas in CANVASES]
         self.automatic = Automatic(self.correlation)
-        self._canvas: SecondCanvas | None = SecondCanvas(self.correlation.second)
-        self._dock: QWidget | None = None
-        self._bind_keys()
-        self.setWidgetResizable(True)
-        self.setMinimumWidth(NARROW)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         # Compiled kernels are loaded meanwhile, so that no first click waits for them.
         fiducials.warm()
         orthographic.warm()
+        self.follow(self.correlation.changed, self.refresh_soon)
+        self.follow(self._workspace.informed, self.refresh_soon)
+        self.follow(self.automatic.progressed, self._on_progress)
+        self.when_left(self.automatic.cancel)
+        for picker in self._pickers:
+            self.when_left(picker.release)
+        self.when_left(self.correlation.release)
+        self._beside = Beside(self, self.correlation.second, "Second canvas")
+        self._laid_out = self.clock(self.correlation.look)
         self._make_parts()
         self._arrange()
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.timeout.connect(self.refresh)
-        self.correlation.changed.connect(self._refresh_soon)
-        self._workspace.informed.connect(self._refresh_soon)
-        self.automatic.progressed.connect(self._on_progress)
-        # Also where the window goes as a whole.
-        self._let_go = Leave(self)
-        self.destroyed.connect(self._let_go)
         self.refresh()
-
-    @property
-    def viewer(self) -> Any:
-        """The viewer, or None once it is gone."""
-        return self._viewer()
 
     @property
     def canvas(self) -> SecondCanvas | None:
         """The second canvas; None once the dock is closed."""
-        return self._canvas
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
-        """Give the mouse and the second canvas back."""
-        self._soon.stop()
-        self._let_go()
-        super().closeEvent(event)
-
-    def changeEvent(self, event: Any) -> None:  # noqa: N802
-        """Do the same where napari takes the dock away: it only leaves it without a parent."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parentWidget() is not None:
-                self._shown = True
-            elif self._shown:
-                self._soon.stop()
-                self._let_go()
-        super().changeEvent(event)
+        return self._beside.canvas
 
     # -- parts
 
     def _make_parts(self) -> None:
         self._links = LinkTree()
         self._links.chosen.connect(self.choose)
-        self._large, self._small, self._next = QLabel(), QLabel(), QLabel()
-        self._fre, self._warning, self._advised = QLabel(), QLabel(), QLabel()
-        self._large.setStyleSheet("font-size: 22px; font-weight: bold;")
-        self._next.setStyleSheet("font-weight: bold;")
-        for label in (
-            self._large,
-            self._small,
-            self._next,
-            self._fre,
-            self._warning,
-            self._advised,
-        ):
-            label.setWordWrap(True)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._large, self._small, self._next = large(), said(), bold()
+        self._fre, self._warning, self._advised = said(), said(), said()
         self._table = LandmarkTable()
         self._table.chosen.connect(self.correlation.select)
         self._table.visited.connect(self.correlation.centre)
@@ -168,42 +111,27 @@ class CorrelateWidget(QScrollArea):
         self._progress = QProgressBar()
         self._progress.setRange(0, 0)
         self._turn = button(keys.TURN, self.correlation.turn)
-        self._two = QCheckBox("Two canvases")
-        self._two.setChecked(True)
-        self._two.setToolTip("Without the second canvas, the main one shows both sides in turn")
-        self._two.toggled.connect(self._on_two)
-        self._snap = QCheckBox("Snap")
-        self._snap.setToolTip("Move a pick onto the bead beside it, with the bead's own error")
-        self._snap.toggled.connect(self._on_snap)
-        self._rejected = QCheckBox("Rejected")
-        self._rejected.setToolTip("Show what was not taken as a bead, with the reason")
-        self._rejected.toggled.connect(self._on_rejected)
-        self._field = QCheckBox("Error map")
-        self._field.setToolTip("Show the predicted error over the whole image, in nm")
-        self._field.toggled.connect(self._on_field)
+        tip = "Without the second canvas, the main one shows both sides in turn"
+        self._two = check("Two canvases", tip, self._on_two, on=True)
+        tip = "Move a pick onto the bead beside it, with the bead's own error"
+        self._snap = check("Snap", tip, self._on_snap)
+        tip = "Show what was not taken as a bead, with the reason"
+        self._rejected = check("Rejected", tip, self._on_rejected)
+        tip = "Show the predicted error over the whole image, in nm"
+        self._field = check("Error map", tip, self._on_field)
         self._depth = DepthBox()
         self._depth.given.connect(self._on_depth)
-        self._height = QComboBox()
+        self._height: QComboBox = combo("Where a click in a stack lies along z")
         for name, text in HEIGHTS:
             self._height.addItem(text, name)
-        self._height.setToolTip("Where a click in a stack lies along z")
         self._height.activated.connect(self._on_height)
-        self._model = QComboBox()
-        self._model.setToolTip("What the fit may do; the choice is kept with the link")
+        self._model: QComboBox = combo("What the fit may do; the choice is kept with the link")
         self._model.activated.connect(self._on_model)
-        self._robust = QCheckBox("Robust")
-        self._robust.setToolTip("Robust fit: landmarks that disagree with the others do not count")
-        self._robust.clicked.connect(lambda on: self.correlation.set_model(robust=bool(on)))
-        for box in (self._height, self._model):
-            box.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
-            box.setMinimumContentsLength(8)
+        tip = "Robust fit: landmarks that disagree with the others do not count"
+        self._robust = check("Robust", tip, self._on_robust)
 
     def _arrange(self) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(4, 4, 4, 4)
+        column = self.column()
         self._work = QWidget()
         work = QVBoxLayout(self._work)
         work.setContentsMargins(0, 0, 0, 0)
@@ -232,13 +160,6 @@ class CorrelateWidget(QScrollArea):
         work.addLayout(row(self._progress, self._cancel))
         work.addLayout(row(self._read, self._write))
         work.addWidget(self._depth)
-        self.setWidget(inside)
-
-    def _bind_keys(self) -> None:
-        """Undo and redo also where the second canvas has the focus."""
-        model = self.correlation.second.model
-        model.bind_key(keys.UNDO.key, lambda _: undo(self.viewer), overwrite=True)
-        model.bind_key(keys.REDO.key, lambda _: redo(self.viewer), overwrite=True)
 
     # -- what the user does
 
@@ -258,20 +179,10 @@ class CorrelateWidget(QScrollArea):
 
     def _open_canvas(self) -> None:
         """Put the second canvas between the main one and this dock, if it is not there yet."""
-        viewer = self.viewer
-        if self._dock is not None or self._canvas is None or viewer is None:
-            return
-        beside = viewer.window.add_dock_widget(self._canvas, name="Second canvas", area="right")
-        self._dock = beside
-        beside.setVisible(self._two.isChecked())
-        ours: Any = self
-        while ours is not None and not isinstance(ours, QDockWidget):
-            ours = ours.parentWidget()
-        window = beside.parentWidget()
-        if ours is not None and isinstance(window, QMainWindow):
-            arrange_docks(window, beside, ours)
-        # The main canvas has another size once the window has made room.
-        QTimer.singleShot(LAID_OUT, self.correlation.look)
+        if self._beside.open():
+            self._beside.show(self._two.isChecked())
+            # The main canvas has another size once the window has made room.
+            self._laid_out.start(LAID_OUT)
 
     def _on_pick(self, on: bool) -> None:
         self.correlation.picking = on
@@ -281,9 +192,8 @@ class CorrelateWidget(QScrollArea):
 
     def _on_two(self, on: bool) -> None:
         self.correlation.single = not on
-        if self._dock is not None:
-            self._dock.setVisible(on)
-        self._refresh_soon()
+        self._beside.show(on)
+        self.refresh_soon()
 
     def _on_snap(self, on: bool) -> None:
         self._snapper.on = on
@@ -320,6 +230,9 @@ class CorrelateWidget(QScrollArea):
         else:
             self.correlation.set_model(model=name, prior=None)
 
+    def _on_robust(self, on: bool) -> None:
+        self.correlation.set_model(robust=on)
+
     def _on_exclude(self) -> None:
         chosen = self.correlation.chosen
         rows = [row for row in self.correlation.rows() if row.id == chosen]
@@ -354,12 +267,9 @@ class CorrelateWidget(QScrollArea):
     def _on_progress(self, text: str) -> None:
         self._progress.setFormat(text)
         self._progress.setToolTip(text)
-        self._refresh_soon()
+        self.refresh_soon()
 
     # -- what is shown
-
-    def _refresh_soon(self) -> None:
-        self._soon.start(SOON)
 
     def refresh(self) -> None:
         """Show the session and the link as they are now."""
@@ -377,18 +287,17 @@ class CorrelateWidget(QScrollArea):
         current = (pair.link.moving, pair.link.fixed) if pair else None
         self._links.show_links(branches, frames, current)
         self._links.setVisible(bool(session.datasets))
-        words = said(session, pair, target, correlation.picking, correlation.engaged)
+        words = words_of(session, pair, target, correlation.picking, correlation.engaged)
         marks = correlation.rows()
-        for label, text in (
+        warnings = "\n".join(filter(None, (outlier_sentence(marks), *words.warnings)))
+        show_words(
             (self._large, words.large),
             (self._small, words.small),
             (self._next, words.next),
             (self._fre, words.fre),
-            (self._warning, "\n".join(filter(None, (outlier_sentence(marks), *words.warnings)))),
+            (self._warning, warnings),
             (self._advised, self._advice()),
-        ):
-            label.setText(text)
-            label.setVisible(bool(text))
+        )
         self._work.setVisible(pair is not None)
         self._table.show_rows(marks, correlation.chosen)
         self._show_buttons()
@@ -417,12 +326,9 @@ class CorrelateWidget(QScrollArea):
         self._depth.show_dataset(light[0] if light else None)
 
     def _show_buttons(self) -> None:
-        correlation, store = self.correlation, self._workspace.store
+        correlation = self.correlation
         busy, chosen = self.automatic.busy, bool(correlation.chosen)
-        self._undo.setEnabled(store.can_undo)
-        self._undo.setToolTip(f"{keys.UNDO.tooltip}: {store.undo_label}")
-        self._redo.setEnabled(store.can_redo)
-        self._redo.setToolTip(f"{keys.REDO.tooltip}: {store.redo_label}")
+        self.show_steps(self._undo, self._redo)
         self._pick.setChecked(correlation.picking)
         for part in (self._exclude, self._delete, self._jump):
             part.setEnabled(chosen)
@@ -446,4 +352,6 @@ class CorrelateWidget(QScrollArea):
                     self._model.count() - 1, reason, Qt.ItemDataRole.ToolTipRole
                 )
         self._model.setCurrentIndex(max(0, self._model.findData(model_name(pair.link))))
+        self._robust.blockSignals(True)
         self._robust.setChecked(pair.link.robust)
+        self._robust.blockSignals(False)

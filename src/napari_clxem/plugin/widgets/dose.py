@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import ref
 
-from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QProgressBar, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QProgressBar, QTabWidget
 
-from napari_clxem.plugin.controllers import workspace_for
 from napari_clxem.plugin.controllers.dose_review import DoseReview
+from napari_clxem.plugin.widgets.dock import SOON, Dock
 from napari_clxem.plugin.widgets.dose_check import CheckTab
 from napari_clxem.plugin.widgets.dose_exposures import ExposuresTab
 from napari_clxem.plugin.widgets.dose_map import MapTab
 from napari_clxem.plugin.widgets.dose_plan import PlanTab
 
-NARROW = 320
-SOON = 20  # ms
 
-
-class DoseWidget(QScrollArea):
+class DoseWidget(Dock):
     """Doses of a viewer's session: map, exposures, plan and check.
 
     Parameters
@@ -29,15 +24,8 @@ class DoseWidget(QScrollArea):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__()
-        self._docked = self._ended = False
-        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._viewer = ref(viewer)
-        self._workspace = workspace_for(viewer)
-        self.review = DoseReview(self._workspace, viewer)
-        self.setWidgetResizable(True)
-        self.setMinimumWidth(NARROW)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        super().__init__(napari_viewer)
+        self.review = DoseReview(self._workspace, self.viewer)
         self.map = MapTab(self.review)
         self.tabs = QTabWidget()
         self.exposures = ExposuresTab(self.review)
@@ -51,66 +39,28 @@ class DoseWidget(QScrollArea):
         ):
             self.tabs.addTab(tab, title)
         self.tabs.currentChanged.connect(self._on_tab)
-        self.plan.planner.changed.connect(self._refresh_soon)
         self._progress = QProgressBar()
         self._progress.setRange(0, 0)
         self._progress.setFixedHeight(4)
         self._progress.setTextVisible(False)
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(4, 4, 4, 4)
+        column = self.column()
         column.addWidget(self._progress)
         column.addWidget(self.tabs)
-        self.setWidget(inside)
-        self._soon, self._place = QTimer(self), QTimer(self)
-        for timer, slot in ((self._soon, self.refresh), (self._place, self.map.show_place)):
-            timer.setSingleShot(True)
-            timer.timeout.connect(slot)
-        self.review.changed.connect(self._refresh_soon)
-        self.review.pointer.pointed.connect(self._place_soon)
+        self._place = self.clock(self.map.show_place)
+        self.follow(self.review.changed, self.refresh_soon)
+        self.follow(self.review.pointer.pointed, self._place_soon)
         for work in (self.review.preparing, self.review.painting, self.review.checking):
-            work.turned.connect(self._on_turned)
+            self.follow(work.turned, self._on_turned)
+        self.follow(self.plan.planner.changed, self.refresh_soon)
+        self.when_left(self.plan.stop)
+        self.when_left(self.review.release)
         self.refresh()
 
-    @property
-    def viewer(self) -> Any:
-        """The viewer, or None once it is gone."""
-        return self._viewer()
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
-        """Take the layers away and give the mouse back."""
-        self.end()
-        super().closeEvent(event)
-
-    def changeEvent(self, event: Any) -> None:  # noqa: N802
-        """End where napari takes the dock away: it closes nothing, but leaves it without parent."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parentWidget() is not None:
-                self._docked = True
-            elif self._docked:
-                self.end()
-        super().changeEvent(event)
-
     def end(self) -> None:
-        """Take the layers away, give the mouse back and let the session go."""
-        if self._ended:
-            return
-        self._ended = True
-        self._soon.stop()
-        self._place.stop()
+        """End a replay and what is being read, too."""
         self.map.stop()
         self.exposures.stop()
-        self.review.changed.disconnect(self._refresh_soon)
-        self.review.pointer.pointed.disconnect(self._place_soon)
-        for work in (self.review.preparing, self.review.painting, self.review.checking):
-            work.turned.disconnect(self._on_turned)
-        self.plan.planner.changed.disconnect(self._refresh_soon)
-        self.plan.stop()
-        self.review.release()
-
-    def _refresh_soon(self) -> None:
-        if not self._soon.isActive():
-            self._soon.start(SOON)
+        super().end()
 
     def _place_soon(self) -> None:
         if not self._place.isActive():

@@ -9,7 +9,7 @@ from napari_clxem.errors import ClxemError
 from napari_clxem.materials import MATERIALS
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import dose_words
-from napari_clxem.plugin.widgets.session_parts import narrow, said, verb_button
+from napari_clxem.plugin.widgets.parts import narrow, said, verb_button
 from napari_clxem.plugin.widgets.tables import Row, Table
 
 RELATIONS = (

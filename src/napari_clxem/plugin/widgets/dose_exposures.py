@@ -25,10 +25,10 @@ from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import dose_export, dose_records, dose_words
 from napari_clxem.plugin.controllers.dose_entry import Entry, entry_of
 from napari_clxem.plugin.controllers.dose_review import DoseReview
-from napari_clxem.plugin.controllers.grid_task import LongTask
 from napari_clxem.plugin.controllers.positions import axes_of
+from napari_clxem.plugin.controllers.tasks import LongTask
 from napari_clxem.plugin.widgets.dose_form import ExposureForm
-from napari_clxem.plugin.widgets.session_parts import (
+from napari_clxem.plugin.widgets.parts import (
     Fold,
     ProgressRow,
     listed,

@@ -30,7 +30,7 @@ from napari_clxem.plugin.controllers.dose_entry import (
     unit,
 )
 from napari_clxem.plugin.controllers.dose_review import DoseReview
-from napari_clxem.plugin.widgets.session_parts import narrow, said, verb_button
+from napari_clxem.plugin.widgets.parts import narrow, said, verb_button
 
 ROUND, SQUARE = "round", "rectangular"
 FAR = 1e6  # µm

@@ -28,7 +28,7 @@ from napari_clxem.plugin import dose_marks, keys
 from napari_clxem.plugin.controllers import dose_export, dose_words
 from napari_clxem.plugin.controllers.dose_review import DoseReview
 from napari_clxem.plugin.widgets.dose_picture import write_picture
-from napari_clxem.plugin.widgets.session_parts import Fold, listed, narrow, said, verb_button
+from napari_clxem.plugin.widgets.parts import Fold, listed, narrow, said, verb_button
 from napari_clxem.plugin.widgets.tables import Row, Table
 
 STEP = 120  # ms between two exposures of a replay that runs

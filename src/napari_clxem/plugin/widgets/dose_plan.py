@@ -19,7 +19,7 @@ from napari_clxem.plugin.controllers.dose_entry import entry_of
 from napari_clxem.plugin.controllers.dose_plan import Planner
 from napari_clxem.plugin.controllers.dose_review import DoseReview
 from napari_clxem.plugin.widgets.dose_form import ExposureForm
-from napari_clxem.plugin.widgets.session_parts import listed, narrow, said, verb_button
+from napari_clxem.plugin.widgets.parts import listed, narrow, said, verb_button
 from napari_clxem.plugin.widgets.tables import Row, Table
 
 STEPS = (

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from weakref import ref
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QCheckBox,
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QLabel,
-    QScrollArea,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -23,7 +19,7 @@ from qtpy.QtWidgets import (
 from napari_clxem.errors import ClxemError
 from napari_clxem.lamella import BY_EYE, campaign_table
 from napari_clxem.plugin import keys
-from napari_clxem.plugin.controllers import redo, undo, workspace_for
+from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.lamella_overlap import LamellaOverlap
 from napari_clxem.plugin.controllers.lamella_scene import facing, maps
 from napari_clxem.plugin.controllers.lamella_words import (
@@ -34,12 +30,21 @@ from napari_clxem.plugin.controllers.lamella_words import (
     share_cells,
     share_tip,
 )
+from napari_clxem.plugin.widgets.dock import Dock, bring_forward
+from napari_clxem.plugin.widgets.parts import (
+    bold,
+    button,
+    check,
+    combo,
+    fill,
+    large,
+    row,
+    said,
+    spin,
+)
 from napari_clxem.plugin.widgets.tables import Row, Table
-from napari_clxem.plugin.widgets.targets_parts import button, combo, fill, row, spin, tabify
 from napari_clxem.session import load
 
-NARROW = 320
-SOON = 20  # ms
 BLINK = 700  # ms
 SESSIONS = "CLXEM sessions (*.clxem.json)"
 CSV = "Campaign (*.csv)"
@@ -64,7 +69,7 @@ CAMPAIGN = (
 STATUSES = (("milled", "milled"), ("lost", "lost"))
 
 
-class LamellaWidget(QScrollArea):
+class LamellaWidget(Dock):
     """Outline, overlap, slab and campaign.
 
     Parameters
@@ -74,42 +79,16 @@ class LamellaWidget(QScrollArea):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__()
-        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._viewer = ref(viewer)
-        self._workspace = workspace_for(viewer)
-        self.lamella = LamellaOverlap(self._workspace, viewer)
+        super().__init__(napari_viewer)
+        self.lamella = LamellaOverlap(self._workspace, self.viewer)
         self._new = True
-        self.setWidgetResizable(True)
-        self.setMinimumWidth(NARROW)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._front = self.clock(lambda: bring_forward(self))
+        self._blinking = self.clock(self.lamella.blink, BLINK)
+        self.follow(self.lamella.changed, self.refresh_soon)
+        self.when_left(self.lamella.release)
         self._make_parts()
         self._arrange()
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.timeout.connect(self.refresh)
-        self._front = QTimer(self)
-        self._front.setSingleShot(True)
-        self._front.timeout.connect(lambda: tabify(self))
-        self._blinking = QTimer(self)
-        self._blinking.setInterval(BLINK)
-        self._blinking.timeout.connect(self.lamella.blink)
-        self.lamella.changed.connect(self._refresh_soon)
         self.refresh()
-
-    @property
-    def viewer(self) -> Any:
-        """The viewer, or None once it is gone."""
-        return self._viewer()
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
-        """Take the slabs away and let the viewer go."""
-        self._soon.stop()
-        self._blinking.stop()
-        self._front.stop()
-        self.lamella.changed.disconnect(self._refresh_soon)
-        self.lamella.release()
-        super().closeEvent(event)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         """Lie in front of the other docks when shown first."""
@@ -120,13 +99,8 @@ class LamellaWidget(QScrollArea):
 
     def _make_parts(self) -> None:
         lamella = self.lamella
-        self._large, self._small, self._facing = QLabel(), QLabel(), QLabel()
-        self._notes, self._campaign_said = QLabel(), QLabel()
-        self._large.setStyleSheet("font-size: 22px; font-weight: bold;")
-        self._campaign_said.setStyleSheet("font-weight: bold;")
-        for label in (self._large, self._small, self._facing, self._notes, self._campaign_said):
-            label.setWordWrap(True)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._large, self._small, self._facing = large(), said(), said()
+        self._notes, self._campaign_said = said(), bold()
         self._map = combo("TEM map of the lamella")
         self._map.activated.connect(lambda: lamella.choose_map(self._map.currentData()))
         self._status = combo("What became of the lamella")
@@ -151,9 +125,7 @@ class LamellaWidget(QScrollArea):
         self._cut = button(keys.CUT_SLAB, lamella.cut)
         self._clear = button(keys.CLEAR_SLAB, lamella.clear_slabs)
         self._clear.clicked.connect(lambda: self.refresh())
-        self._blink = QCheckBox("Blink")
-        self._blink.setToolTip("Show slab and map in turn")
-        self._blink.toggled.connect(self._on_blink)
+        self._blink = check("Blink", "Show slab and map in turn", self._on_blink)
         self._swipe = QSlider(Qt.Orientation.Horizontal)
         self._swipe.setRange(0, 100)
         self._swipe.setValue(100)
@@ -164,9 +136,7 @@ class LamellaWidget(QScrollArea):
         self._write = button(keys.WRITE_CAMPAIGN, self._on_write)
 
     def _arrange(self) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(4, 4, 4, 4)
+        column = self.column()
         column.addWidget(self._large)
         column.addWidget(self._small)
         self._work = QWidget()
@@ -206,7 +176,6 @@ class LamellaWidget(QScrollArea):
         statistics.addLayout(row(self._add, self._write))
         column.addWidget(self._statistics)
         column.addStretch(1)
-        self.setWidget(inside)
 
     # -- what the user does
 
@@ -254,9 +223,6 @@ class LamellaWidget(QScrollArea):
 
     # -- what is shown
 
-    def _refresh_soon(self) -> None:
-        self._soon.start(SOON)
-
     def refresh(self) -> None:
         """Show lamella, overlap and campaign as they are now."""
         lamella, view = self.lamella, self._workspace.view
@@ -272,9 +238,7 @@ class LamellaWidget(QScrollArea):
         for part in (self._trace, self._cut):
             part.setEnabled(not lamella.busy)
         self._drop.setEnabled(record is not None)
-        store = self._workspace.store
-        self._undo.setEnabled(store.can_undo)
-        self._redo.setEnabled(store.can_redo)
+        self.show_steps(self._undo, self._redo)
         self._look.setVisible(bool(lamella.slabs))
         self._clear.setEnabled(bool(lamella.slabs))
         if not lamella.slabs and self._blink.isChecked():

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
-from weakref import ref
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFileDialog,
-    QFormLayout,
-    QGridLayout,
-    QLabel,
-    QPushButton,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QGridLayout, QWidget
 
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin import keys
-from napari_clxem.plugin.controllers import Workspace, redo, undo, workspace_for
+from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.opening import open_session, save_session
 from napari_clxem.plugin.controllers.rows import link_cells, link_tip, overview, target_cells
+from napari_clxem.plugin.widgets.dock import Dock
+from napari_clxem.plugin.widgets.parts import combo, fill, large, said, verb_button
 from napari_clxem.plugin.widgets.scale import ScaleRequest
 from napari_clxem.plugin.widgets.tables import Row, Table
 
 FILTER = "CLXEM session (*.clxem.json)"
-NARROW = 320
-SOON = 20  # ms
 WHOLE_GRID = "Whole grid"
 
 TARGETS = (
@@ -48,7 +34,7 @@ LINKS = (
 )
 
 
-class LinksWidget(QScrollArea):
+class LinksWidget(Dock):
     """Site, reference frame, predicted error, targets and links of a viewer's session.
 
     Parameters
@@ -58,67 +44,32 @@ class LinksWidget(QScrollArea):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__()
-        self._workspace = workspace_for(napari_viewer)
-        self._viewer = ref(getattr(napari_viewer, "__wrapped__", napari_viewer))
-        self.setWidgetResizable(True)
-        self.setMinimumWidth(NARROW)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        super().__init__(napari_viewer)
         self._make_parts()
         self._arrange()
-        # The layers move first; the dock follows once for several changes in a row.
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.timeout.connect(self.refresh)
-        self._workspace.refreshed.connect(self._refresh_soon)
-        self._workspace.informed.connect(self._refresh_soon)
-        self.destroyed.connect(partial(_let_go, self._workspace, self._refresh_soon))
+        self.follow(self._workspace.refreshed, self.refresh_soon)
+        self.follow(self._workspace.informed, self.refresh_soon)
         self.refresh()
 
-    @property
-    def viewer(self) -> Any:
-        """The viewer, or None once it is gone."""
-        return self._viewer()
-
     def _make_parts(self) -> None:
-        self._site = QComboBox()
-        self._frame = QComboBox()
-        self._large = QLabel()
-        self._small = QLabel()
-        self._absence = QLabel()
+        self._site, self._frame = combo("Cell or square shown"), combo("Frame all is shown in")
+        self._large, self._small, self._absence = large(), said(), said()
         self._targets = Table(TARGETS)
         self._links = Table(LINKS)
         self._scale = ScaleRequest()
-        self._large.setStyleSheet("font-size: 22px; font-weight: bold;")
-        for label in (self._large, self._small, self._absence):
-            label.setWordWrap(True)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        for box in (self._site, self._frame):
-            box.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
-            box.setMinimumContentsLength(12)
         self._site.activated.connect(self._on_site)
         self._frame.activated.connect(self._on_frame)
         self._targets.chosen.connect(self._workspace.choose)
         self._scale.given.connect(self._on_scale)
-        self._buttons = {
-            keys.OPEN: self._on_open,
-            keys.SAVE: self._on_save,
-            keys.UNDO: self._on_undo,
-            keys.REDO: self._on_redo,
-        }
+        self._save = verb_button(keys.SAVE, self._on_save)
+        self._undo = verb_button(keys.UNDO, lambda: undo(self.viewer))
+        self._redo = verb_button(keys.REDO, lambda: redo(self.viewer))
 
     def _arrange(self) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
+        column = self.column(margin=None)
         grid = QGridLayout()
-        self._button: dict[keys.Verb, QPushButton] = {}
-        for number, (verb, slot) in enumerate(self._buttons.items()):
-            button = QPushButton(verb.text)
-            button.setToolTip(verb.tooltip)
-            button.clicked.connect(slot)
-            self._button[verb] = button
+        buttons = (verb_button(keys.OPEN, self._on_open), self._save, self._undo, self._redo)
+        for number, button in enumerate(buttons):
             grid.addWidget(button, number // 2, number % 2)
         self._choosers = QWidget()
         choosers = QFormLayout(self._choosers)
@@ -134,19 +85,15 @@ class LinksWidget(QScrollArea):
         column.addWidget(self._links)
         column.addWidget(self._absence)
         column.addStretch(1)
-        self.setWidget(inside)
-
-    def _refresh_soon(self) -> None:
-        self._soon.start(SOON)
 
     def refresh(self) -> None:
         """Show the session as it is now."""
         workspace = self._workspace
         session, view = workspace.store.session, workspace.view
         sites = [(WHOLE_GRID, None), *((one.name or one.id, one.id) for one in session.sites)]
-        _fill(self._site, sites, view.site)
+        fill(self._site, sites, view.site)
         frames = sorted({one.frame for one in session.datasets})
-        _fill(self._frame, [("–", ""), *((name, name) for name in frames)], view.frame)
+        fill(self._frame, [("–", ""), *((name, name) for name in frames)], view.frame)
         said = overview(session, view, workspace.target)
         self._large.setText(said.headline.large)
         self._small.setText(said.headline.small)
@@ -165,17 +112,9 @@ class LinksWidget(QScrollArea):
         ):
             part.setVisible(bool(filled))
         self._scale.ask(workspace.previews)
-        self._refresh_buttons()
-
-    def _refresh_buttons(self) -> None:
-        store = self._workspace.store
-        for verb, possible, label in (
-            (keys.UNDO, store.can_undo, store.undo_label),
-            (keys.REDO, store.can_redo, store.redo_label),
-        ):
-            self._button[verb].setEnabled(possible)
-            self._button[verb].setToolTip(f"{verb.tooltip}: {label}" if label else verb.tooltip)
-        self._button[keys.SAVE].setEnabled(store.dirty or store.path is None)
+        self.show_steps(self._undo, self._redo)
+        store = workspace.store
+        self._save.setEnabled(store.dirty or store.path is None)
 
     def _on_site(self) -> None:
         self._workspace.show_site(self._site.currentData(), self._workspace.view.frame, wait=False)
@@ -199,28 +138,8 @@ class LinksWidget(QScrollArea):
         if viewer is not None:
             save_session(viewer, path)
 
-    def _on_undo(self) -> None:
-        undo(self.viewer)
-
-    def _on_redo(self) -> None:
-        redo(self.viewer)
-
     def _on_scale(self, path: str, index: int, scale: tuple[float, ...]) -> None:
         try:
             self._workspace.give_scale((path, index), scale)
         except ClxemError as error:
             show_error(str(error))
-
-
-def _let_go(workspace: Workspace, slot: Callable[[], None], _object: Any = None) -> None:
-    for signal in (workspace.refreshed, workspace.informed):
-        signal.disconnect(slot, missing_ok=True)
-
-
-def _fill(box: QComboBox, choices: list[tuple[str, Any]], current: Any) -> None:
-    box.blockSignals(True)
-    box.clear()
-    for text, data in choices:
-        box.addItem(text, data)
-    box.setCurrentIndex(max(0, box.findData(current)))
-    box.blockSignals(False)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from weakref import ref
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
@@ -14,7 +13,7 @@ from qtpy.QtWidgets import QDialog, QFileDialog
 
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin import keys
-from napari_clxem.plugin.controllers import redo, undo, workspace_for
+from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.opening import save_session
 from napari_clxem.plugin.controllers.positions import default_frame
 from napari_clxem.plugin.widgets.session_folder import FolderDialog
@@ -42,8 +41,7 @@ class SessionWidget(SessionView):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__(workspace_for(napari_viewer))
-        self._viewer = ref(getattr(napari_viewer, "__wrapped__", napari_viewer))
+        super().__init__(napari_viewer)
         self._dialog: QDialog | None = None
         self.arrange(self._slots())
         self._tree.chosen.connect(self._on_chosen)
@@ -55,11 +53,6 @@ class SessionWidget(SessionView):
         self.verbs.found_unsaved.connect(self._on_unsaved)
         self.refresh()
         self.verbs.look_for_unsaved()
-
-    @property
-    def viewer(self) -> Any:
-        """The viewer, or None once it is gone."""
-        return self._viewer()
 
     @property
     def dialog(self) -> QDialog | None:

@@ -20,8 +20,8 @@ from qtpy.QtWidgets import (
 
 from napari_clxem.io.image import SPATIAL
 from napari_clxem.plugin.controllers.grid_rows import STATUS, facts
+from napari_clxem.plugin.widgets.parts import narrow, said
 from napari_clxem.plugin.widgets.session_orientation import OrientationStep
-from napari_clxem.plugin.widgets.session_parts import narrow, said
 from napari_clxem.session import Session, edits
 from napari_clxem.session.guesses import MODALITIES
 from napari_clxem.session.model import Dataset, Site, SiteStatus

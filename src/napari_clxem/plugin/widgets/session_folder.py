@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_clxem.plugin.widgets.session_parts import said
+from napari_clxem.plugin.widgets.parts import said
 from napari_clxem.session.guesses import MODALITIES
 from napari_clxem.session.proposal import Entry, Proposal
 

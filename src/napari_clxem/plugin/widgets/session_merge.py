@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_clxem.plugin.widgets.session_parts import listed, said
+from napari_clxem.plugin.widgets.parts import listed, said
 from napari_clxem.session.merging import Merge, Side
 
 HERE, THERE = "this copy", "the other copy"

@@ -8,7 +8,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QPushButton, QWidget
 
 from napari_clxem.io.image import SPATIAL, Orientation
-from napari_clxem.plugin.widgets.session_parts import narrow
+from napari_clxem.plugin.widgets.parts import narrow
 from napari_clxem.session.model import Dataset
 
 

@@ -6,10 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
-from weakref import ReferenceType, ref
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QGridLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers.grid_rows import (
@@ -20,10 +18,8 @@ from napari_clxem.plugin.controllers.grid_rows import (
     quality,
 )
 from napari_clxem.plugin.controllers.grid_verbs import GridVerbs
-from napari_clxem.plugin.controllers.workspace import Workspace
-from napari_clxem.plugin.widgets.session_details import Details
-from napari_clxem.plugin.widgets.session_history import HistoryList
-from napari_clxem.plugin.widgets.session_parts import (
+from napari_clxem.plugin.widgets.dock import Dock
+from napari_clxem.plugin.widgets.parts import (
     Banner,
     Fold,
     ProgressRow,
@@ -31,10 +27,10 @@ from napari_clxem.plugin.widgets.session_parts import (
     said,
     verb_button,
 )
+from napari_clxem.plugin.widgets.session_details import Details
+from napari_clxem.plugin.widgets.session_history import HistoryList
 from napari_clxem.plugin.widgets.session_tree import GridTree
 
-NARROW = 320
-SOON = 20  # ms
 # How long errors may be predicted before the window is let draw, s.
 AT_ONCE = 0.01
 # How often the tree shows what was predicted so far, s.
@@ -46,13 +42,13 @@ TRAVEL = (
 )
 
 
-class SessionView(QScrollArea):
+class SessionView(Dock):
     """The parts of the Session dock.
 
     Parameters
     ----------
-    workspace : Workspace
-        The viewer's.
+    napari_viewer : napari.Viewer
+        The viewer; kept by weak reference.
 
     Attributes
     ----------
@@ -60,9 +56,9 @@ class SessionView(QScrollArea):
         What the buttons do.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
-        super().__init__()
-        self._workspace = workspace
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer)
+        workspace = self._workspace
         self.verbs = GridVerbs(workspace)
         self._store = workspace.store
         self._qualities: dict[str, Quality] = {}
@@ -74,26 +70,16 @@ class SessionView(QScrollArea):
         self._notices_seen = 0
         self._told = 0.0
         self._button: dict[keys.Verb, QPushButton] = {}
-        self.setWidgetResizable(True)
-        self.setMinimumWidth(NARROW)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._make_parts()
-        # The layers move first; the dock follows once for several changes in a row.
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.timeout.connect(self.refresh)
-        self._judge_soon = QTimer(self)
-        self._judge_soon.setSingleShot(True)
-        self._judge_soon.timeout.connect(self._judge_some)
-        workspace.refreshed.connect(self.refresh_soon)
-        workspace.loading.progressed.connect(self._on_loading)
-        self.verbs.task.progressed.connect(self._on_progress)
-        self.verbs.task.ended.connect(self._on_ended)
-        self.verbs.missing_known.connect(self._on_missing)
-        self.verbs.failed.connect(self._on_failed)
-        # What a thread brings, or the workspace says, after the dock has gone finds nobody.
-        verbs, me = self.verbs, ref(self)
-        self.destroyed.connect(lambda _object=None: _let_go(verbs, workspace, me))
+        self._judge_soon = self.clock(self._judge_some)
+        self.follow(workspace.refreshed, self.refresh_soon)
+        self.follow(workspace.loading.progressed, self._on_loading)
+        self.follow(self.verbs.task.progressed, self._on_progress)
+        self.follow(self.verbs.task.ended, self._on_ended)
+        self.follow(self.verbs.missing_known, self._on_missing)
+        self.follow(self.verbs.failed, self._on_failed)
+        # What a thread brings after the dock has gone finds nobody.
+        self.when_left(self.verbs.let_go)
 
     def _make_parts(self) -> None:
         self._headline = said()
@@ -118,8 +104,7 @@ class SessionView(QScrollArea):
             What the button of each verb does.
         """
         self._button = {verb: verb_button(verb, slot) for verb, slot in slots.items()}
-        inside = QWidget()
-        column = QVBoxLayout(inside)
+        column = self.column(margin=None)
         column.addLayout(self._pairs(keys.OPEN, keys.OPEN_FOLDER, keys.SAVE, keys.SAVE_AS))
         for part in (self._unsaved, self._notices, self._task, self._loading, self._headline):
             column.addWidget(part)
@@ -140,7 +125,6 @@ class SessionView(QScrollArea):
         for fold in (self._troubles, self._steps, self._travel):
             column.addWidget(fold)
         column.addStretch(1)
-        self.setWidget(inside)
 
     def _pairs(self, *verbs: keys.Verb) -> QGridLayout:
         grid = QGridLayout()
@@ -148,10 +132,6 @@ class SessionView(QScrollArea):
             grid.addWidget(self._button[verb], number // 2, number % 2)
             grid.setColumnStretch(number % 2, 1)
         return grid
-
-    def refresh_soon(self) -> None:
-        """Show the session once no more changes come."""
-        self._soon.start(SOON)
 
     def refresh(self) -> None:
         """Show the session as it is now."""
@@ -246,12 +226,7 @@ class SessionView(QScrollArea):
 
     def _refresh_buttons(self) -> None:
         store = self._workspace.store
-        for verb, possible, label in (
-            (keys.UNDO, store.can_undo, store.undo_label),
-            (keys.REDO, store.can_redo, store.redo_label),
-        ):
-            self._button[verb].setEnabled(possible)
-            self._button[verb].setToolTip(f"{verb.tooltip}: {label}" if label else verb.tooltip)
+        self.show_steps(self._button[keys.UNDO], self._button[keys.REDO])
         idle = not self.verbs.task.busy
         filled = bool(store.session.datasets)
         kind, _ = self._tree.current
@@ -297,11 +272,3 @@ class SessionView(QScrollArea):
     def _on_understood(self) -> None:
         self._notices_seen = len(self._workspace.store.notices)
         self._show_notices()
-
-
-def _let_go(verbs: GridVerbs, workspace: Workspace, view: ReferenceType[SessionView]) -> None:
-    verbs.let_go()
-    gone = view()
-    if gone is not None:
-        workspace.refreshed.disconnect(gone.refresh_soon, missing_ok=True)
-        workspace.loading.progressed.disconnect(gone._on_loading, missing_ok=True)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import ref
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QTabWidget
 
-from napari_clxem.plugin.controllers import workspace_for
 from napari_clxem.plugin.controllers.sxt_analysis import SxtAnalysis
 from napari_clxem.plugin.controllers.sxt_warming import warm
-from napari_clxem.plugin.widgets.session_parts import ProgressRow
+from napari_clxem.plugin.widgets.dock import Dock
+from napari_clxem.plugin.widgets.parts import ProgressRow
 from napari_clxem.plugin.widgets.sxt_density import DensityTab
 from napari_clxem.plugin.widgets.sxt_resolution import ResolutionTab
 
-NARROW = 320
-SOON = 20  # ms
 # The window is drawn first.
 WARMING = 300  # ms
 
 
-class SxtWidget(QScrollArea):
+class SxtWidget(Dock):
     """Analysis of the tomograms that a viewer shows.
 
     Parameters
@@ -31,13 +27,9 @@ class SxtWidget(QScrollArea):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__()
-        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._viewer = ref(viewer)
-        self.analysis = SxtAnalysis(workspace_for(viewer), viewer)
-        self.setWidgetResizable(True)
-        self.setMinimumWidth(NARROW)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        super().__init__(napari_viewer)
+        viewer = self.viewer
+        self.analysis = SxtAnalysis(self._workspace, viewer)
         self.progress = ProgressRow(self.analysis.task.cancel)
         self.tabs = QTabWidget()
         self.resolution = ResolutionTab(self.analysis)
@@ -45,44 +37,18 @@ class SxtWidget(QScrollArea):
         self.tabs.addTab(self.resolution, "Resolution")
         self.tabs.addTab(self.density, "Absorption density")
         self.tabs.currentChanged.connect(self._on_tab)
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(4, 4, 4, 4)
+        column = self.column()
         column.addWidget(self.progress)
         column.addWidget(self.tabs)
-        self.setWidget(inside)
-        self._soon, self._warm = QTimer(self), QTimer(self)
-        for timer, slot in ((self._soon, self.refresh), (self._warm, warm)):
-            timer.setSingleShot(True)
-            timer.timeout.connect(slot)
+        self._warm = self.clock(warm)
         self._warm.start(WARMING)
-        self._closed = False
-        self.analysis.changed.connect(self._refresh_soon)
-        self.analysis.task.progressed.connect(self.progress.show_progress)
-        self.analysis.task.ended.connect(self._on_ended)
-        viewer.events.theme.connect(self._on_theme)
+        self.follow(viewer.events.theme, self._on_theme)
+        self.follow(self.analysis.changed, self.refresh_soon)
+        self.follow(self.analysis.task.progressed, self.progress.show_progress)
+        self.follow(self.analysis.task.ended, self._on_ended)
+        self.when_left(self.analysis.release)
         self._on_theme()
         self.refresh()
-
-    @property
-    def viewer(self) -> Any:
-        """The viewer, or None once it is gone."""
-        return self._viewer()
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
-        """Give up what is being done and let the viewer go."""
-        self._soon.stop()
-        self._warm.stop()
-        if not self._closed:
-            self._closed = True
-            viewer = self._viewer()
-            if viewer is not None:
-                viewer.events.theme.disconnect(self._on_theme)
-            self.analysis.changed.disconnect(self._refresh_soon)
-            self.analysis.task.progressed.disconnect(self.progress.show_progress)
-            self.analysis.task.ended.disconnect(self._on_ended)
-            self.analysis.release()
-        super().closeEvent(event)
 
     def _on_ended(self) -> None:
         self.progress.hide()
@@ -94,10 +60,6 @@ class SxtWidget(QScrollArea):
         viewer = self._viewer()
         if viewer is not None:
             self.resolution.plot.use_theme(viewer.theme)
-
-    def _refresh_soon(self) -> None:
-        if not self._soon.isActive():
-            self._soon.start(SOON)
 
     def refresh(self) -> None:
         """Show what there is now."""

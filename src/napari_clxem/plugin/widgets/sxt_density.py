@@ -25,7 +25,7 @@ from napari_clxem.plugin.controllers import sxt_masses
 from napari_clxem.plugin.controllers.sxt_analysis import SxtAnalysis
 from napari_clxem.plugin.controllers.sxt_sources import Source, energy
 from napari_clxem.plugin.controllers.sxt_weighing import Wedging, Weighed, Weighing
-from napari_clxem.plugin.widgets.session_parts import Fold, listed, narrow, said, verb_button
+from napari_clxem.plugin.widgets.parts import Fold, listed, narrow, said, verb_button
 from napari_clxem.plugin.widgets.sxt_parts import ContrastChoice, NumberLine, SourceBox, TiltList
 from napari_clxem.plugin.widgets.tables import Row, Table
 from napari_clxem.xray import DECISION, Contrast

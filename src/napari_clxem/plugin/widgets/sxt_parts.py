@@ -14,7 +14,7 @@ from napari_clxem.io import read_tilts
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import sxt_tilts
 from napari_clxem.plugin.controllers.sxt_sources import Source
-from napari_clxem.plugin.widgets.session_parts import narrow, verb_button
+from napari_clxem.plugin.widgets.parts import narrow, verb_button
 from napari_clxem.xray import FE2O3_709_700
 
 

@@ -22,7 +22,7 @@ from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import sxt_words
 from napari_clxem.plugin.controllers.sxt_analysis import SxtAnalysis
 from napari_clxem.plugin.controllers.sxt_resolving import Splitting
-from napari_clxem.plugin.widgets.session_parts import listed, narrow, said, verb_button
+from napari_clxem.plugin.widgets.parts import listed, narrow, said, verb_button
 from napari_clxem.plugin.widgets.sxt_parts import SourceBox, TiltList
 from napari_clxem.plugin.widgets.sxt_plot import CurvePlot
 from napari_clxem.plugin.widgets.tables import Row, Table

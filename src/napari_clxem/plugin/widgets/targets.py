@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import ref
 
 import numpy as np
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QDockWidget,
-    QFileDialog,
-    QFormLayout,
-    QLabel,
-    QLineEdit,
-    QMainWindow,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin import keys
-from napari_clxem.plugin.controllers import redo, undo, workspace_for
+from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.targets import Targets
 from napari_clxem.plugin.controllers.targets_export import FILTER, export
 from napari_clxem.plugin.controllers.targets_mouse import TargetMouse
 from napari_clxem.plugin.controllers.targets_words import ranked, target_words
+from napari_clxem.plugin.widgets.beside import Beside
+from napari_clxem.plugin.widgets.dock import Dock, around, show_words
+from napari_clxem.plugin.widgets.parts import bold, button, check, combo, large, row, said, spin
 from napari_clxem.plugin.widgets.second import SecondCanvas
 from napari_clxem.plugin.widgets.tables import Row, Table
 from napari_clxem.plugin.widgets.targets_box import BoxForm
-from napari_clxem.plugin.widgets.targets_parts import button, combo, row, spin
 from napari_clxem.plugin.widgets.targets_sites import SitesForm
 
-NARROW = 320
-SOON = 20  # ms
 COLUMNS = (
     ("Target", "Name of the target; choose one to go there"),
     ("Error", "Predicted error in the plane of the frame shown: root mean square"),
@@ -49,7 +35,7 @@ HEIGHTS = (
 )
 
 
-class TargetsWidget(QScrollArea):
+class TargetsWidget(Dock):
     """Targets of a site, and the lamella box drawn for them in the FIB image.
 
     Parameters
@@ -59,59 +45,31 @@ class TargetsWidget(QScrollArea):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__()
-        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._viewer = ref(viewer)
-        self._workspace = workspace_for(viewer)
+        super().__init__(napari_viewer)
+        viewer = self.viewer
         self.targets = Targets(self._workspace, viewer)
         self._mouse = TargetMouse(self.targets, viewer, "main")
-        self._fib_mouse = TargetMouse(self.targets, self.targets.second.model, "fib")
-        self._canvas: SecondCanvas | None = SecondCanvas(self.targets.second)
-        self._dock: QWidget | None = None
-        self._bind_keys()
-        self.setWidgetResizable(True)
-        self.setMinimumWidth(NARROW)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        fib_mouse = TargetMouse(self.targets, self.targets.second.model, "fib")
+        self.sites = SitesForm(self._workspace, viewer)
+        self.follow(self.targets.changed, self.refresh_soon)
+        self.follow(self.targets.moved, self._on_moved)
+        for one in (self._mouse, fib_mouse, self.targets, self.sites):
+            self.when_left(one.release)
+        self._beside = Beside(self, self.targets.second, "FIB view")
         self._make_parts()
         self._arrange()
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.timeout.connect(self.refresh)
-        self.targets.changed.connect(self._refresh_soon)
-        self.targets.moved.connect(self._on_moved)
         self.refresh()
-
-    @property
-    def viewer(self) -> Any:
-        """The viewer, or None once it is gone."""
-        return self._viewer()
 
     @property
     def canvas(self) -> SecondCanvas | None:
         """The canvas of the FIB image; None once the dock is closed."""
-        return self._canvas
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
-        """Give the mouse and the FIB canvas back."""
-        self._soon.stop()
-        self.targets.changed.disconnect(self._refresh_soon)
-        self.targets.moved.disconnect(self._on_moved)
-        self._mouse.release()
-        self._fib_mouse.release()
-        self.targets.release()
-        self.sites.release()
-        if self._canvas is not None:
-            self._canvas.release()
-            if self._dock is not None and self.viewer is not None:
-                self.viewer.window.remove_dock_widget(self._canvas)
-            self._canvas = self._dock = None
-        super().closeEvent(event)
+        return self._beside.canvas
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         """Take the mouse again, and open the FIB canvas once there is a window."""
         self.targets.active = True
         super().showEvent(event)
-        self._refresh_soon()
+        self.refresh_soon()
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802
         """Leave the mouse alone while another dock lies on top."""
@@ -119,12 +77,7 @@ class TargetsWidget(QScrollArea):
         super().hideEvent(event)
 
     def _make_parts(self) -> None:
-        self._large, self._small, self._next = QLabel(), QLabel(), QLabel()
-        self._large.setStyleSheet("font-size: 22px; font-weight: bold;")
-        self._next.setStyleSheet("font-weight: bold;")
-        for label in (self._large, self._small, self._next):
-            label.setWordWrap(True)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._large, self._small, self._next = large(), said(), bold()
         self._table = Table(COLUMNS)
         self._table.chosen.connect(self._workspace.choose)
         self._pick = button(keys.PICK_TARGET, self._on_pick, checkable=True)
@@ -137,9 +90,8 @@ class TargetsWidget(QScrollArea):
         for name, text in HEIGHTS:
             self._height.addItem(text, name)
         self._height.activated.connect(self._on_height)
-        self._snap = QCheckBox("Snap")
-        self._snap.setToolTip("Move a pick to the centroid of what stands out there")
-        self._snap.toggled.connect(lambda on: setattr(self.targets, "snap", on))
+        tip = "Move a pick to the centroid of what stands out there"
+        self._snap = check("Snap", tip, lambda on: setattr(self.targets, "snap", on))
         self._name = QLineEdit()
         self._name.setAccessibleName("Name of the target")
         self._name.editingFinished.connect(self._on_name)
@@ -150,12 +102,9 @@ class TargetsWidget(QScrollArea):
         for part in (self._across, self._deep):
             part.valueChanged.connect(self._on_sigma)
         self._box = BoxForm(self.targets)
-        self.sites = SitesForm(self._workspace, self.viewer)
 
     def _arrange(self) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(4, 4, 4, 4)
+        column = self.column()
         for label in (self._large, self._small, self._next):
             column.addWidget(label)
         self._work = QWidget()
@@ -178,13 +127,6 @@ class TargetsWidget(QScrollArea):
         work.addWidget(self.sites)
         column.addWidget(self._work)
         column.addStretch(1)
-        self.setWidget(inside)
-
-    def _bind_keys(self) -> None:
-        """Undo and redo also where the FIB canvas has the focus."""
-        model = self.targets.second.model
-        model.bind_key(keys.UNDO.key, lambda _: undo(self.viewer), overwrite=True)
-        model.bind_key(keys.REDO.key, lambda _: redo(self.viewer), overwrite=True)
 
     # -- what the user does
 
@@ -192,7 +134,7 @@ class TargetsWidget(QScrollArea):
         self.targets.picking = on
         if on:
             self.targets.workspace.hand_taken.emit(self.targets)
-        self._refresh_soon()
+        self.refresh_soon()
 
     def _on_height(self) -> None:
         self._mouse.height = self._height.currentData()
@@ -247,9 +189,6 @@ class TargetsWidget(QScrollArea):
 
     # -- what is shown
 
-    def _refresh_soon(self) -> None:
-        self._soon.start(SOON)
-
     def _on_moved(self) -> None:
         """Show the figures that a drag changes, at once."""
         self._say()
@@ -263,18 +202,12 @@ class TargetsWidget(QScrollArea):
         words = target_words(
             targets.session, view, target, capture, targets.trouble, targets.picking
         )
-        for label, text in (
-            (self._large, words.large),
-            (self._small, words.small),
-            (self._next, words.next),
-        ):
-            label.setText(text)
-            label.setVisible(bool(text))
+        show_words((self._large, words.large), (self._small, words.small), (self._next, words.next))
 
     def refresh(self) -> None:
         """Show the session, the targets and the lamella as they are now."""
         targets, view = self.targets, self._workspace.view
-        session, target, store = targets.session, targets.target, self._workspace.store
+        session, target = targets.session, targets.target
         self._say()
         fib = targets.fib.dataset.frame if targets.fib else ""
         lines = ranked(session, view, fib, targets.found)
@@ -286,20 +219,14 @@ class TargetsWidget(QScrollArea):
         self._work.setVisible(bool(session.datasets and view.frame))
         self._details.setVisible(target is not None)
         self._export.setEnabled(bool(lines))
-        for part, possible, label in (
-            (self._undo, store.can_undo, store.undo_label),
-            (self._redo, store.can_redo, store.redo_label),
-        ):
-            part.setEnabled(possible)
-            verb = keys.UNDO if part is self._undo else keys.REDO
-            part.setToolTip(f"{verb.tooltip}: {label}" if label else verb.tooltip)
+        self.show_steps(self._undo, self._redo)
         self._show_target()
         self._box.refresh()
         self.sites.refresh()
-        if targets.fib is not None:
-            self._open_canvas()
-        if self._dock is not None:
-            self._dock.setVisible(targets.fib is not None)
+        # Before the dock has its place in the window there is none beside it either.
+        if targets.fib is not None and around(self) is not None:
+            self._beside.open()
+        self._beside.show(targets.fib is not None)
 
     def _show_target(self) -> None:
         target = self.targets.target
@@ -317,24 +244,3 @@ class TargetsWidget(QScrollArea):
             part.setValue(value)
             part.blockSignals(False)
         self._deep.setEnabled(len(target.position) == 3)
-
-    def _open_canvas(self) -> None:
-        """Put the FIB canvas between the main one and this dock, if it is not there yet."""
-        viewer = self.viewer
-        ours: Any = self
-        while ours is not None and not isinstance(ours, QDockWidget):
-            ours = ours.parentWidget()
-        if self._dock is not None or self._canvas is None or viewer is None or ours is None:
-            return
-        beside = viewer.window.add_dock_widget(self._canvas, name="FIB view", area="right")
-        self._dock = beside
-        window = beside.parentWidget()
-        if isinstance(window, QMainWindow):
-            window.splitDockWidget(beside, ours, Qt.Orientation.Horizontal)
-            right = Qt.DockWidgetArea.RightDockWidgetArea
-            for dock in window.findChildren(QDockWidget):
-                if dock in (beside, ours) or dock.isFloating() or not dock.isVisibleTo(window):
-                    continue
-                if window.dockWidgetArea(dock) == right:
-                    window.tabifyDockWidget(ours, dock)
-            ours.raise_()

@@ -19,7 +19,7 @@ from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers.targets import Targets
 from napari_clxem.plugin.controllers.targets_scene import fib_datasets
 from napari_clxem.plugin.controllers.targets_words import box_sentence, limit_sentence
-from napari_clxem.plugin.widgets.targets_parts import button, combo, fill, row, spin
+from napari_clxem.plugin.widgets.parts import button, combo, fill, row, spin
 
 
 class BoxForm(QWidget):

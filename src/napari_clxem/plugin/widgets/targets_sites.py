@@ -20,8 +20,8 @@ from napari_clxem.plugin.controllers.targets_sites import (
 )
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.lamella_marks import OTHER_BOX, OUTLINE, outline_lines
+from napari_clxem.plugin.widgets.parts import button, combo, fill, row, spin
 from napari_clxem.plugin.widgets.tables import Row, Table
-from napari_clxem.plugin.widgets.targets_parts import button, combo, fill, row, spin
 from napari_clxem.session.model import Dataset, Session
 
 COLUMNS = (

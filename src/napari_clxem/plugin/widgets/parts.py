@@ -1,4 +1,4 @@
-"""Small parts that the Session dock is made of."""
+"""Small parts that the docks are made of."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
+    QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
     QProgressBar,
@@ -37,12 +39,55 @@ def said(text: str = "") -> QLabel:
     return label
 
 
+def large() -> QLabel:
+    """Make the label of what is to be read from afar."""
+    label = said()
+    label.setStyleSheet("font-size: 22px; font-weight: bold;")
+    return label
+
+
+def bold() -> QLabel:
+    """Make the label of what comes next."""
+    label = said()
+    label.setStyleSheet("font-weight: bold;")
+    return label
+
+
 def verb_button(verb: keys.Verb, slot: Callable[[], Any]) -> QPushButton:
-    """Make the button of a verb."""
-    button = QPushButton(verb.text)
-    button.setToolTip(verb.tooltip)
-    button.clicked.connect(lambda _checked=False: slot())
-    return button
+    """Make the button of a verb, as wide as the theme would like it."""
+    made = QPushButton(verb.text)
+    made.setToolTip(verb.tooltip)
+    made.clicked.connect(lambda _checked=False: slot())
+    return made
+
+
+def button(verb: keys.Verb, slot: Callable[..., Any], checkable: bool = False) -> QPushButton:
+    """Make the button of a verb that shares a row; a checkable one tells whether it is down."""
+    made = QPushButton(verb.text)
+    made.setToolTip(verb.tooltip)
+    made.setCheckable(checkable)
+    # Buttons share a narrow dock by need, not by what the theme would like.
+    made.setMinimumWidth(made.fontMetrics().horizontalAdvance(verb.text) + 12)
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    made.clicked.connect(slot if checkable else lambda: slot())
+    return made
+
+
+def row(*parts: QWidget) -> QHBoxLayout:
+    """Put parts side by side."""
+    line = QHBoxLayout()
+    for part in parts:
+        line.addWidget(part)
+    return line
+
+
+def check(text: str, tip: str, slot: Callable[[bool], Any], on: bool = False) -> QCheckBox:
+    """Make a box to tick that tells its slot whether it is."""
+    made = QCheckBox(text)
+    made.setChecked(on)
+    made.setToolTip(tip)
+    made.toggled.connect(slot)
+    return made
 
 
 def narrow(box: QComboBox) -> QComboBox:
@@ -51,6 +96,38 @@ def narrow(box: QComboBox) -> QComboBox:
     box.setMinimumContentsLength(6)
     box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return box
+
+
+def combo(tip: str = "") -> QComboBox:
+    """Make a list to choose from that fits a narrow dock."""
+    made = narrow(QComboBox())
+    made.setToolTip(tip)
+    return made
+
+
+def fill(box: QComboBox, choices: Sequence[tuple[str, Any]], current: Any) -> None:
+    """Give a list its choices without telling anybody."""
+    box.blockSignals(True)
+    box.clear()
+    for text, data in choices:
+        box.addItem(text, data)
+    box.setCurrentIndex(max(0, box.findData(current)) if choices else -1)
+    box.setEnabled(len(choices) > 0)
+    box.blockSignals(False)
+
+
+def spin(
+    low: float, high: float, step: float, unit: str, tip: str, decimals: int = 3
+) -> QDoubleSpinBox:
+    """Make a number with its unit that is taken when the typing is done."""
+    made = QDoubleSpinBox()
+    made.setDecimals(decimals)
+    made.setRange(low, high)
+    made.setSingleStep(step)
+    made.setSuffix(unit)
+    made.setToolTip(tip)
+    made.setKeyboardTracking(False)
+    return made
 
 
 def listed(sentences: Sequence[str]) -> str:
@@ -122,13 +199,12 @@ class ProgressRow(QWidget):
         self._cancel = QPushButton("Cancel")
         self._cancel.setToolTip("Give this up; what was there before stays as it is")
         self._cancel.clicked.connect(lambda _checked=False: cancel())
-        row = QHBoxLayout()
-        row.addWidget(self._bar, 1)
-        row.addWidget(self._cancel)
+        line = row(self._bar, self._cancel)
+        line.setStretch(0, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._text)
-        column.addLayout(row)
+        column.addLayout(line)
         self.hide()
 
     def show_progress(self, share: float, text: str) -> None:
@@ -158,14 +234,14 @@ class Banner(QWidget):
     def say(self, text: str, *actions: tuple[str, str, Callable[[], None]]) -> None:
         """Show a text; buttons by text, tooltip and what they do. An empty text hides it."""
         self._text.setText(text)
-        for button in self._buttons:
-            self._row.removeWidget(button)
-            button.hide()
-            button.deleteLater()
+        for old in self._buttons:
+            self._row.removeWidget(old)
+            old.hide()
+            old.deleteLater()
         self._buttons = []
         for title, tip, action in actions:
-            button = verb_button(keys.Verb(title, tip), action)
-            self._row.addWidget(button)
-            button.show()
-            self._buttons.append(button)
+            made = verb_button(keys.Verb(title, tip), action)
+            self._row.addWidget(made)
+            made.show()
+            self._buttons.append(made)
         self.setVisible(bool(text))
