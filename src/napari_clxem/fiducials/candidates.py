@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_clxem.fiducials.blocks import Block, bin_mean, blocks
 from napari_clxem.fiducials.filtering import SURROUND, Matched, calibrate, peaks, reduce
 from napari_clxem.fiducials.modelling import Windows
-from napari_clxem.fiducials.profiles import Floats, Profile
+from napari_clxem.fiducials.profiles import FWHM, Floats, Profile
 
 _CLUTTER_CELL = 8.0
 _CLUTTER_LEAST = 5.0
@@ -41,7 +41,7 @@ class Geometry:
     half : tuple of int
         Half side of a window in averaged pixels.
     diameter : float
-        Of the bead, µm.
+        Of the bead, or of its image where the blur is larger, µm.
     sign : float
         1 for bright beads, -1 for dark ones.
     """
@@ -159,6 +159,8 @@ def geometry(
     """Choose averaging and window so that cost follows the bead, not the pixel size."""
     ndim = len(spacing)
     axial, lateral = profile.sigma
+    # What is looked for is as large as its image, however small the bead.
+    diameter = max(diameter, FWHM * lateral)
     sigma = (axial, lateral, lateral)[-ndim:]
     blur = (profile.blur[0], profile.blur[1], profile.blur[1])[-ndim:]
     coarse = tuple(max(1, int(s / 1.3 / p + 1e-6)) for s, p in zip(sigma, spacing, strict=True))

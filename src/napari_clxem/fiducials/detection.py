@@ -140,7 +140,7 @@ def detect(
     told("done")
     if not len(fitted.snr):
         return _no_beads(len(steps))
-    return _collect(fitted, diameter, float(np.prod(shape.fine)))
+    return _collect(fitted, shape.diameter, float(np.prod(shape.fine)))
 
 
 class _Told:
