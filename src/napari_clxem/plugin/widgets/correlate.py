@@ -31,7 +31,7 @@ from napari_clxem.plugin.controllers.rows import find_target, link_tip, table_of
 from napari_clxem.plugin.controllers.snapping import Snapper
 from napari_clxem.plugin.widgets.beside import Beside
 from napari_clxem.plugin.widgets.depth import DepthBox
-from napari_clxem.plugin.widgets.dock import Dock, show_words
+from napari_clxem.plugin.widgets.dock import Dock, page, show_words
 from napari_clxem.plugin.widgets.landmarks import LandmarkTable
 from napari_clxem.plugin.widgets.link_tree import Branch, LinkTree
 from napari_clxem.plugin.widgets.parts import bold, button, check, combo, large, row, said
@@ -131,7 +131,7 @@ class CorrelateWidget(Dock):
         self._robust = check("Robust", tip, self._on_robust)
 
     def _arrange(self) -> None:
-        column = self.column()
+        inside, column = page()
         self._work = QWidget()
         work = QVBoxLayout(self._work)
         work.setContentsMargins(0, 0, 0, 0)
@@ -160,6 +160,7 @@ class CorrelateWidget(Dock):
         work.addLayout(row(self._progress, self._cancel))
         work.addLayout(row(self._read, self._write))
         work.addWidget(self._depth)
+        self.setWidget(inside)
 
     # -- what the user does
 

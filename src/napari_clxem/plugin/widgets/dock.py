@@ -126,15 +126,6 @@ class Dock(QScrollArea):
         """Have something called, once, when the dock ends; its widgets may be gone by then."""
         self._leaving.add(give_back)
 
-    def column(self, margin: int | None = 4) -> QVBoxLayout:
-        """Make the column that the parts of the dock stand in."""
-        inside = QWidget()
-        made = QVBoxLayout(inside)
-        if margin is not None:
-            made.setContentsMargins(margin, margin, margin, margin)
-        self.setWidget(inside)
-        return made
-
     def bind_steps(self, model: Any) -> None:
         """Undo and redo also where another canvas of this dock has the focus."""
         viewer = self._viewer
@@ -166,6 +157,15 @@ class _Parting:
             self._signal.disconnect(slot, missing_ok=True)
         else:
             self._signal.disconnect(slot)
+
+
+def page(margin: int | None = 4) -> tuple[QWidget, QVBoxLayout]:
+    """Make what a dock scrolls, and the column that its parts stand in."""
+    inside = QWidget()
+    column = QVBoxLayout(inside)
+    if margin is not None:
+        column.setContentsMargins(margin, margin, margin, margin)
+    return inside, column
 
 
 def show_words(*said: tuple[QLabel, str]) -> None:

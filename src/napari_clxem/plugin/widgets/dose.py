@@ -7,7 +7,7 @@ from typing import Any
 from qtpy.QtWidgets import QProgressBar, QTabWidget
 
 from napari_clxem.plugin.controllers.dose_review import DoseReview
-from napari_clxem.plugin.widgets.dock import SOON, Dock
+from napari_clxem.plugin.widgets.dock import SOON, Dock, page
 from napari_clxem.plugin.widgets.dose_check import CheckTab
 from napari_clxem.plugin.widgets.dose_exposures import ExposuresTab
 from napari_clxem.plugin.widgets.dose_map import MapTab
@@ -43,9 +43,10 @@ class DoseWidget(Dock):
         self._progress.setRange(0, 0)
         self._progress.setFixedHeight(4)
         self._progress.setTextVisible(False)
-        column = self.column()
+        inside, column = page()
         column.addWidget(self._progress)
         column.addWidget(self.tabs)
+        self.setWidget(inside)
         self._place = self.clock(self.map.show_place)
         self.follow(self.review.changed, self.refresh_soon)
         self.follow(self.review.pointer.pointed, self._place_soon)

@@ -30,7 +30,7 @@ from napari_clxem.plugin.controllers.lamella_words import (
     share_cells,
     share_tip,
 )
-from napari_clxem.plugin.widgets.dock import Dock, bring_forward
+from napari_clxem.plugin.widgets.dock import Dock, bring_forward, page
 from napari_clxem.plugin.widgets.parts import (
     bold,
     button,
@@ -136,7 +136,7 @@ class LamellaWidget(Dock):
         self._write = button(keys.WRITE_CAMPAIGN, self._on_write)
 
     def _arrange(self) -> None:
-        column = self.column()
+        inside, column = page()
         column.addWidget(self._large)
         column.addWidget(self._small)
         self._work = QWidget()
@@ -176,6 +176,7 @@ class LamellaWidget(Dock):
         statistics.addLayout(row(self._add, self._write))
         column.addWidget(self._statistics)
         column.addStretch(1)
+        self.setWidget(inside)
 
     # -- what the user does
 

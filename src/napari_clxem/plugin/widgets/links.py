@@ -12,7 +12,7 @@ from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.opening import open_session, save_session
 from napari_clxem.plugin.controllers.rows import link_cells, link_tip, overview, target_cells
-from napari_clxem.plugin.widgets.dock import Dock
+from napari_clxem.plugin.widgets.dock import Dock, page
 from napari_clxem.plugin.widgets.parts import combo, fill, large, said, verb_button
 from napari_clxem.plugin.widgets.scale import ScaleRequest
 from napari_clxem.plugin.widgets.tables import Row, Table
@@ -66,7 +66,7 @@ class LinksWidget(Dock):
         self._redo = verb_button(keys.REDO, lambda: redo(self.viewer))
 
     def _arrange(self) -> None:
-        column = self.column(margin=None)
+        inside, column = page(margin=None)
         grid = QGridLayout()
         buttons = (verb_button(keys.OPEN, self._on_open), self._save, self._undo, self._redo)
         for number, button in enumerate(buttons):
@@ -85,6 +85,7 @@ class LinksWidget(Dock):
         column.addWidget(self._links)
         column.addWidget(self._absence)
         column.addStretch(1)
+        self.setWidget(inside)
 
     def refresh(self) -> None:
         """Show the session as it is now."""

@@ -18,7 +18,7 @@ from napari_clxem.plugin.controllers.grid_rows import (
     quality,
 )
 from napari_clxem.plugin.controllers.grid_verbs import GridVerbs
-from napari_clxem.plugin.widgets.dock import Dock
+from napari_clxem.plugin.widgets.dock import Dock, page
 from napari_clxem.plugin.widgets.parts import (
     Banner,
     Fold,
@@ -104,7 +104,7 @@ class SessionView(Dock):
             What the button of each verb does.
         """
         self._button = {verb: verb_button(verb, slot) for verb, slot in slots.items()}
-        column = self.column(margin=None)
+        inside, column = page(margin=None)
         column.addLayout(self._pairs(keys.OPEN, keys.OPEN_FOLDER, keys.SAVE, keys.SAVE_AS))
         for part in (self._unsaved, self._notices, self._task, self._loading, self._headline):
             column.addWidget(part)
@@ -125,6 +125,7 @@ class SessionView(Dock):
         for fold in (self._troubles, self._steps, self._travel):
             column.addWidget(fold)
         column.addStretch(1)
+        self.setWidget(inside)
 
     def _pairs(self, *verbs: keys.Verb) -> QGridLayout:
         grid = QGridLayout()

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QTabWidget
 
 from napari_clxem.plugin.controllers.sxt_analysis import SxtAnalysis
 from napari_clxem.plugin.controllers.sxt_warming import warm
-from napari_clxem.plugin.widgets.dock import Dock
+from napari_clxem.plugin.widgets.dock import Dock, page
 from napari_clxem.plugin.widgets.parts import ProgressRow
 from napari_clxem.plugin.widgets.sxt_density import DensityTab
 from napari_clxem.plugin.widgets.sxt_resolution import ResolutionTab
@@ -37,9 +37,10 @@ class SxtWidget(Dock):
         self.tabs.addTab(self.resolution, "Resolution")
         self.tabs.addTab(self.density, "Absorption density")
         self.tabs.currentChanged.connect(self._on_tab)
-        column = self.column()
+        inside, column = page()
         column.addWidget(self.progress)
         column.addWidget(self.tabs)
+        self.setWidget(inside)
         self._warm = self.clock(warm)
         self._warm.start(WARMING)
         self.follow(viewer.events.theme, self._on_theme)

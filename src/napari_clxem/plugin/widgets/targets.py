@@ -16,7 +16,7 @@ from napari_clxem.plugin.controllers.targets_export import FILTER, export
 from napari_clxem.plugin.controllers.targets_mouse import TargetMouse
 from napari_clxem.plugin.controllers.targets_words import ranked, target_words
 from napari_clxem.plugin.widgets.beside import Beside
-from napari_clxem.plugin.widgets.dock import Dock, around, show_words
+from napari_clxem.plugin.widgets.dock import Dock, around, page, show_words
 from napari_clxem.plugin.widgets.parts import bold, button, check, combo, large, row, said, spin
 from napari_clxem.plugin.widgets.second import SecondCanvas
 from napari_clxem.plugin.widgets.tables import Row, Table
@@ -104,7 +104,7 @@ class TargetsWidget(Dock):
         self._box = BoxForm(self.targets)
 
     def _arrange(self) -> None:
-        column = self.column()
+        inside, column = page()
         for label in (self._large, self._small, self._next):
             column.addWidget(label)
         self._work = QWidget()
@@ -127,6 +127,7 @@ class TargetsWidget(Dock):
         work.addWidget(self.sites)
         column.addWidget(self._work)
         column.addStretch(1)
+        self.setWidget(inside)
 
     # -- what the user does
 
