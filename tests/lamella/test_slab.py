@@ -86,6 +86,7 @@ def test_is_hashable_and_equal_by_value():
         ({"width": -1.0}, "width"),
         ({"length": float("nan")}, "length"),
         ({"angle": float("inf")}, "angle"),
+        ({"angle": 120.0}, "120 degrees"),
         ({"damage": -0.1}, "damage"),
         ({"outline": ((0, 0), (1, 0))}, "at least three"),
         ({"outline": ((0, 0), (1, 1), (2, 2))}, "no area"),

@@ -242,8 +242,8 @@ def _solve(normal: Floats, right: Floats, model: Model) -> Floats:
     scaled = normal * np.outer(scale, scale)
     if np.linalg.cond(scaled) > 1e14:
         raise DegenerateError(
-            f"The landmarks do not determine a {model.name} map; spread them out or choose a "
-            "simpler model."
+            f"The landmarks do not determine a map of model {model.name!r}; spread them out or "
+            "choose a simpler model."
         )
     shape = (slice(None),) + (np.newaxis,) * (right.ndim - 1)
     return np.asarray(scale[shape] * np.linalg.solve(scaled, scale[shape] * right))

@@ -86,6 +86,10 @@ class Lamella:
             if not isfinite(value):
                 raise LamellaError(f"The lamella's {name} is {value}; give a finite number.")
             object.__setattr__(self, name, value)
+        if abs(self.angle) > 90:
+            raise LamellaError(
+                f"A lamella cannot stand at {self.angle:g} degrees to the grid; give -90 to 90."
+            )
         for name in ("thickness", "width", "length"):
             if getattr(self, name) <= 0:
                 raise LamellaError(
