@@ -88,7 +88,7 @@ def said(monkeypatch):
     for place in (VERBS, "napari_clxem.plugin.widgets.session"):
         monkeypatch.setattr(f"{place}.show_error", heard.append)
     monkeypatch.setattr(f"{VERBS}.show_info", heard.append)
-    monkeypatch.setattr("napari_clxem.plugin.controllers.grid_task.show_error", heard.append)
+    monkeypatch.setattr("napari_clxem.plugin.controllers.tasks.show_error", heard.append)
     return heard
 
 

@@ -29,7 +29,7 @@ MEDIUM, SCALE = 0.6, 0.969
 def told(monkeypatch):
     """What the user is told, instead of a notification."""
     sentences: list[str] = []
-    for module in ("widgets.sxt_resolution", "widgets.sxt_density", "controllers.grid_task"):
+    for module in ("widgets.sxt_resolution", "widgets.sxt_density", "controllers.tasks"):
         monkeypatch.setattr(f"napari_clxem.plugin.{module}.show_error", sentences.append)
     return sentences
 
