@@ -99,7 +99,8 @@ class FrameGraph:
             Frames; unknown ones are added with the axes of the map.
         transform : UncertainAffine
             A fit or a declared map. A planar (3 x 3) map may join frames of which one or both
-            are volumes seen along z.
+            are volumes seen along z. A map of space (4 x 4) from a volume to a plane says by
+            itself how the plane lies, at z = its height.
         link : str, optional
             Identifier; made from the names where it is left out.
         tilt_sd : float
@@ -118,7 +119,7 @@ class FrameGraph:
         start, end = self._nodes[moving], self._nodes[fixed]
         if moving == fixed:
             raise ClxemError(f"A link joins {moving!r} with itself; give two frames.")
-        if columns > start.ndim or rows > end.ndim:
+        if columns > start.ndim or (rows > end.ndim and columns < 3):
             raise ClxemError(
                 f"A map of {columns} to {rows} axes cannot join {moving!r} ({start.ndim}D) and "
                 f"{fixed!r} ({end.ndim}D); fit it in the axes of the frames."

@@ -6,7 +6,7 @@ after an unrelated edit costs a look-up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -112,14 +112,71 @@ def graph(session: Session) -> FrameGraph:
     return _graph(session.frames, session.links)
 
 
+# A plane whose things lie within so much of it, µm, tells by them how it lies in a volume: so does
+# a lamella, which holds what was picked in its map. A film is no such plane.
+_THIN = 1.0
+
+
+def solve_in_space(link: Link, heights: tuple[float, float] | None) -> UncertainAffine:
+    """Give the map of a link, as a map of space where a volume's landmarks lie on a thin plane.
+
+    Seen along one direction, landmarks that lie nearly on a plane hardly tell its tilt. Where it
+    is known that all of them lie on it, they do.
+
+    Parameters
+    ----------
+    link : Link
+    heights : tuple of float or None
+        Mean and sd of the height of things over the plane of the fixed frame, µm; None for a
+        volume.
+
+    Returns
+    -------
+    UncertainAffine
+        4 x 4 where the heights took part, else as :func:`solve` gives it.
+
+    Raises
+    ------
+    ClxemError
+        As :func:`solve`.
+    """
+    found = solve(link)
+    model = {"affine": "affine" if link.prior else "", "projection": "similarity"}.get(link.model)
+    flat = isinstance(found, Fit) and found.matrix.shape == (2, 4) and found.absolute
+    if not (flat and model and heights is not None and heights[1] <= _THIN):
+        return found
+    try:
+        return _fitted_on(link.landmarks, model, link.robust, link.prior, heights)
+    except ClxemError:  # landmarks on a line show a view, but no plane
+        return found
+
+
+@lru_cache(maxsize=512)
+def _fitted_on(
+    landmarks: tuple[Landmark, ...],
+    model: str,
+    robust: bool,
+    prior: Calibration | None,
+    heights: tuple[float, float],
+) -> Fit:
+    mean, sd = heights
+
+    def raised(one: Landmark) -> Landmark:
+        spread = one.fixed_sigma or (0.0,) * len(one.fixed or ())
+        return replace(one, fixed=(mean, *(one.fixed or ())), fixed_sigma=(sd, *spread))
+
+    return _fitted(tuple(raised(one) for one in complete(landmarks)), model, robust, prior)
+
+
 @lru_cache(maxsize=32)
 def _graph(frames: tuple[Frame, ...], links: tuple[Link, ...]) -> FrameGraph:
     found = FrameGraph()
     for frame in frames:
         found.add_frame(frame.name, frame.ndim, frame.z)
+    planes = {frame.name: frame.z for frame in frames if frame.ndim == 2}
     for link in links:
         try:
-            transform = solve(link)
+            transform = solve_in_space(link, planes.get(link.fixed))
         except ClxemError:  # said by `problems`
             continue
         found.add_link(link.moving, link.fixed, transform, link.id, link.tilt_sd)

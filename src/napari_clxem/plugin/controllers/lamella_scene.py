@@ -24,6 +24,7 @@ from napari_clxem.lamella import (
 from napari_clxem.plugin.controllers.positions import axes_of, spatial
 from napari_clxem.session.geometry import graph, place
 from napari_clxem.session.model import Dataset, Session, Target, new_id
+from napari_clxem.session.slabs import laid
 
 MAP = "tem"
 TOMOGRAM = "sxt"
@@ -194,7 +195,7 @@ def _shared(session: Session, record: LamellaRecord, dataset: Dataset) -> Shared
 
 def _ways(session: Session, record: LamellaRecord, frame: str) -> tuple[Route, Route]:
     """Give the way from a map to a volume, and the same one back."""
-    frames = graph(session)
+    frames = graph(laid(session, record))
     ndim = axes_of(session, record.frame)
     here = record.lamella.centre[3 - ndim :]
     there = frames.transform(record.frame, frame, [here])
