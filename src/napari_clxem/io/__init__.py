@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from napari_clxem.io.description import describe, description_rows
     from napari_clxem.io.image import Channel, OpenedImage, Orientation, StagePosition
     from napari_clxem.io.opening import can_open, open_image, open_images, standing_file
+    from napari_clxem.io.rasters import Raster, raster_about
     from napari_clxem.io.readers.alignments import (
         TiltAlignment,
         read_alignment,
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     )
     from napari_clxem.io.readers.autodoc import Autodoc, Section, read_autodoc
     from napari_clxem.io.readers.navigator import Navigator, NavItem, read_navigator
+    from napari_clxem.io.resampling import resample_image
+    from napari_clxem.io.writers.ome_tiff import write_ome_tiff
+    from napari_clxem.io.writers.ome_zarr import write_ome_zarr
 
 _PUBLIC = {
     "Autodoc": "readers.autodoc",
@@ -27,6 +31,7 @@ _PUBLIC = {
     "Navigator": "readers.navigator",
     "OpenedImage": "image",
     "Orientation": "image",
+    "Raster": "rasters",
     "Section": "readers.autodoc",
     "StagePosition": "image",
     "TiltAlignment": "readers.alignments",
@@ -37,13 +42,17 @@ _PUBLIC = {
     "description_rows": "description",
     "open_image": "opening",
     "open_images": "opening",
+    "raster_about": "rasters",
     "read_alignment": "readers.alignments",
     "read_aln": "readers.alignments",
     "read_autodoc": "readers.autodoc",
     "read_navigator": "readers.navigator",
     "read_tilts": "readers.alignments",
     "read_xf": "readers.alignments",
+    "resample_image": "resampling",
     "standing_file": "opening",
+    "write_ome_tiff": "writers.ome_tiff",
+    "write_ome_zarr": "writers.ome_zarr",
 }
 
 __all__ = [
@@ -53,6 +62,7 @@ __all__ = [
     "Navigator",
     "OpenedImage",
     "Orientation",
+    "Raster",
     "Section",
     "StagePosition",
     "TiltAlignment",
@@ -63,13 +73,17 @@ __all__ = [
     "description_rows",
     "open_image",
     "open_images",
+    "raster_about",
     "read_alignment",
     "read_aln",
     "read_autodoc",
     "read_navigator",
     "read_tilts",
     "read_xf",
+    "resample_image",
     "standing_file",
+    "write_ome_tiff",
+    "write_ome_zarr",
 ]
 
 

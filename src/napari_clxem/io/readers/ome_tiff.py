@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 
+# The map annotation that says where an image was laid.
+PLACED = "napari-clxem/placed"
+
+
 def describes(tiff: OpenTiff) -> bool:
     """Tell whether the file has an OME description."""
     return bool(tiff.file.is_ome)
@@ -137,4 +141,5 @@ def _meta(root: Element, image: Element, pixels: Element) -> dict[str, Any]:
         part = ome_xml.instrument_part(root, image, tag)
         if part:
             meta[key] = part
-    return meta
+    placed = ome_xml.map_annotation(root, PLACED)
+    return meta | ({"placed": placed} if placed else {})

@@ -5,6 +5,7 @@ See https://docs.openmicroscopy.org/ome-model/latest/ for what the elements mean
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,3 +236,24 @@ def instrument_part(root: Element, image: Element, name: str) -> dict[str, Any]:
         if chosen:
             return attributes(chosen[0])
     return {}
+
+
+def map_annotation(root: Element, namespace: str) -> dict[str, Any]:
+    """Read the first map annotation of a namespace; values that are JSON as what they are."""
+    found: dict[str, Any] = {}
+    for element in root.iter():
+        if tag(element) == "MapAnnotation" and element.attrib.get("Namespace") == namespace:
+            for entry in element.iter():
+                if tag(entry) == "M" and "K" in entry.attrib:
+                    found[entry.attrib["K"]] = _json(entry.text or "")
+            break
+    return found
+
+
+def _json(text: str) -> Any:
+    if not text.startswith(("[", "{", "null")):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,8 @@ def _attributes(path: Path) -> dict[str, Any]:
         if not isinstance(found, dict):
             break
         inner = found.get("ome", found)
+        if isinstance(inner, dict) and isinstance(found.get("clxem"), dict):
+            inner = {**inner, "clxem": found["clxem"]}
         return inner if isinstance(inner, dict) else {}
     raise ReadError(f"{path} says nothing of an image; it seems incomplete, copy it again.")
 
@@ -118,10 +121,13 @@ def _images(root: Path, path: Path, attributes: dict[str, Any]) -> tuple[Stored,
                 )
     scales = _validated(path, listed, str(attributes.get("version", "")))
     channels = _channels(attributes)
-    return tuple(
+    found = tuple(
         _stored(root, path, number if len(scales) > 1 else None, one, channels)
         for number, one in enumerate(scales)
     )
+    if "clxem" not in attributes:
+        return found
+    return tuple(replace(one, meta={**one.meta, "placed": attributes["clxem"]}) for one in found)
 
 
 def _validated(path: Path, listed: list[Any], version: str) -> Sequence[Any]:

@@ -1,0 +1,1 @@
+"""Images out: to OME-Zarr and OME-TIFF, block by block."""
