@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
-from napari_clxem.errors import ClxemError
+from napari_clxem.errors import ClxemError, UnitError
 
 _HC = 12398.41984  # eV Å
 # Between these energies (eV) the tables disagree on oxygen by more than tenfold.
@@ -37,6 +38,29 @@ class Material:
     name: str
     parts: tuple[tuple[str, float], ...]
     density: float
+
+    def __post_init__(self) -> None:
+        """Refuse weight fractions that do not add up to 1.
+
+        Raises
+        ------
+        ClxemError
+            For such, or parts that are no pairs of formula and fraction.
+        """
+        try:
+            parts = tuple((formula, float(share)) for formula, share in self.parts)
+        except (TypeError, ValueError) as error:
+            raise ClxemError(
+                f"The parts of {self.name!r} are no pairs of formula and weight fraction; give "
+                "them such as (('H2O', 0.9), ('C8H8', 0.1))."
+            ) from error
+        total = math.fsum(share for _, share in parts)
+        if not all(share >= 0 for _, share in parts) or not abs(total - 1) <= 1e-3:
+            raise ClxemError(
+                f"The weight fractions of {self.name!r} add up to {total:.4g}; give fractions of "
+                "0 or more that add up to 1."
+            )
+        object.__setattr__(self, "parts", parts)
 
 
 _WATER = "H2O"
@@ -66,6 +90,27 @@ MATERIALS: Mapping[str, Material] = MappingProxyType(
 )
 
 
+def named(material: str | Material) -> Material:
+    """Give a known material by its name, a Material as it is, a formula as one without density.
+
+    Raises
+    ------
+    ClxemError
+        For anything else.
+    """
+    if isinstance(material, Material):
+        return material
+    if not isinstance(material, str):
+        text = " ".join(repr(material).split())[:60]
+        raise ClxemError(
+            f"A material is {text}; give a name ({', '.join(MATERIALS)}), a chemical formula or a "
+            "Material."
+        )
+    if not material.strip():
+        raise ClxemError("A material has an empty formula; give one such as H2O.")
+    return MATERIALS.get(material) or Material(material, ((material, 1.0),), math.nan)
+
+
 def find_material(material: str | Material) -> Material:
     """Give the known material of this name.
 
@@ -77,7 +122,7 @@ def find_material(material: str | Material) -> Material:
     if isinstance(material, Material):
         return material
     try:
-        return MATERIALS[material]
+        return MATERIALS[named(material).name]
     except KeyError:
         raise ClxemError(
             f"No material is called {material!r}; known are {', '.join(MATERIALS)}, or give a "
@@ -85,7 +130,7 @@ def find_material(material: str | Material) -> Material:
         ) from None
 
 
-def mass_attenuation(material: str | Material, energy: float) -> float:
+def mass_attenuation(material: str | Material, energy: Any) -> float:
     """Give the X-ray mass attenuation coefficient μ/ρ.
 
     Parameters
@@ -106,12 +151,33 @@ def mass_attenuation(material: str | Material, energy: float) -> float:
         Where the energy is outside the tables or on the oxygen K edge of a material with
         oxygen, or the formula cannot be read.
     """
-    if isinstance(material, str):
-        material = MATERIALS.get(material) or Material(material, ((material, 1.0),), math.nan)
-    return math.fsum(weight * _of_formula(formula, energy) for formula, weight in material.parts)
+    ev = _electron_volts(energy)
+    return math.fsum(weight * _of_formula(formula, ev) for formula, weight in named(material).parts)
 
 
-def linear_attenuation(material: str | Material, energy: float) -> float:
+def _electron_volts(energy: Any) -> float:
+    """Bring a photon energy, a number or a quantity, to eV."""
+    given = energy
+    if hasattr(energy, "to") and hasattr(energy, "magnitude"):
+        import pint
+
+        try:
+            given = energy.to("electron_volt").magnitude
+        except pint.PintError as error:
+            raise UnitError(f"The photon energy is {energy}, which is no energy.") from error
+    try:
+        number = float("nan" if isinstance(given, bool | str | bytes) else given)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        text = " ".join(repr(energy).split())[:60]
+        raise ClxemError(
+            f"The photon energy is {text}, outside the attenuation tables; give one number in eV."
+        )
+    return number
+
+
+def linear_attenuation(material: str | Material, energy: Any) -> float:
     """Give the linear absorption coefficient μ (LAC).
 
     Parameters

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
         cumulative,
         cumulative_map,
     )
+    from napari_clxem.dose.clashes import (
+        Conflict,
+        Duplicate,
+        conflicts,
+        duplicates,
+    )
     from napari_clxem.dose.consistency import (
         Relation,
         Report,
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
     from napari_clxem.dose.exposures import (
         mosaic,
         tile_aims,
+        tile_pitch,
     )
     from napari_clxem.dose.fluence import (
         electrons_from_rate,
@@ -45,6 +52,11 @@ if TYPE_CHECKING:
     from napari_clxem.dose.footprint import (
         Contour,
         contours,
+    )
+    from napari_clxem.dose.goals import (
+        Goal,
+        Plan,
+        Verdict,
     )
     from napari_clxem.dose.history import (
         History,
@@ -86,9 +98,6 @@ if TYPE_CHECKING:
         xray_fluence,
     )
     from napari_clxem.dose.planning import (
-        Goal,
-        Plan,
-        Verdict,
         plan,
     )
     from napari_clxem.dose.presets import (
@@ -103,13 +112,9 @@ if TYPE_CHECKING:
     )
     from napari_clxem.dose.review import (
         Breakdown,
-        Conflict,
-        Duplicate,
         Row,
         TargetDose,
         breakdown,
-        conflicts,
-        duplicates,
         target_table,
     )
     from napari_clxem.dose.tables import (
@@ -124,6 +129,12 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "cumulative",
         "cumulative_map",
     ),
+    "napari_clxem.dose.clashes": (
+        "Conflict",
+        "Duplicate",
+        "conflicts",
+        "duplicates",
+    ),
     "napari_clxem.dose.consistency": (
         "Relation",
         "Report",
@@ -136,6 +147,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "napari_clxem.dose.exposures": (
         "mosaic",
         "tile_aims",
+        "tile_pitch",
     ),
     "napari_clxem.dose.fluence": (
         "electrons_from_rate",
@@ -179,12 +191,12 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "xray_dose",
         "xray_fluence",
     ),
-    "napari_clxem.dose.planning": (
+    "napari_clxem.dose.goals": (
         "Goal",
         "Plan",
         "Verdict",
-        "plan",
     ),
+    "napari_clxem.dose.planning": ("plan",),
     "napari_clxem.dose.drawing": (
         "covered",
         "map_contours",
@@ -202,13 +214,9 @@ _MODULES: dict[str, tuple[str, ...]] = {
     ),
     "napari_clxem.dose.review": (
         "Breakdown",
-        "Conflict",
-        "Duplicate",
         "Row",
         "TargetDose",
         "breakdown",
-        "conflicts",
-        "duplicates",
         "target_table",
     ),
     "napari_clxem.materials": ("Material", "mass_attenuation"),
@@ -278,6 +286,7 @@ __all__ = [
     "target_table",
     "targets_csv",
     "tile_aims",
+    "tile_pitch",
     "tilted_mean",
     "usable_thickness",
     "warm_kernels",

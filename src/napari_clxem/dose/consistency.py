@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_clxem.dose.derivation import closure
+from napari_clxem.dose.quantities import one_not_negative
 from napari_clxem.dose.relations import (
     Kind,
     Rule,
     brought,
     is_close,
     kind_of,
-    parse,
+    known_kind,
+    numbers_of,
     rules,
     unit_of,
 )
@@ -138,15 +140,16 @@ def check(
     >>> print(report)
     fluence_per_image: stated 6.7e+07, fluence_rate · exposure_time = 6.568e+07 (+2.0%)
     """
-    given = parse(declared) if isinstance(declared, str) else dict(declared or {})
-    given |= numbers
+    given = numbers_of({} if declared is None else declared) | numbers
+    known_kind(kind)
+    limit = one_not_negative(tolerance, "dimensionless", "The tolerance")
     beam = kind or kind_of(given)
     stated = brought(given, beam)
     found = []
     everything = rules(beam, material)
     for rule in everything:
         if rule.name in stated and not rule.fallback:
-            relation = _relation(rule, stated, everything, beam, tolerance)
+            relation = _relation(rule, stated, everything, beam, limit)
             if relation is not None and relation not in found:
                 found.append(relation)
     if not found:

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from napari_clxem.dose.relations import Kind, Rule, brought, kind_of, parse, rules, unit_of
+from napari_clxem.dose.quantities import each
+from napari_clxem.dose.relations import (
+    Kind,
+    Rule,
+    brought,
+    kind_of,
+    known_kind,
+    numbers_of,
+    rules,
+    unit_of,
+)
 
 # What nobody reads off an instrument: asked for by what it follows from.
 _WORKED_OUT = frozenset(
@@ -74,12 +84,14 @@ def derive(
     ClxemError
         For numbers that cannot be, or that do not say which beam they are of.
     """
-    numbers = parse(given) if isinstance(given, str) else dict(given)
+    numbers = numbers_of(given)
+    known_kind(kind)
+    wanted = (goals,) if isinstance(goals, str) else each(goals, str, "The goals")
     beam = kind or kind_of(numbers)
     known = brought(numbers, beam)
     found = rules(beam, material)
     values, steps = closure(known, found, beam)
-    missing = {name for goal in goals for name in _missing(goal, values, found, frozenset())}
+    missing = {name for goal in wanted for name in _missing(goal, values, found, frozenset())}
     return Derivation(values, steps, tuple(sorted(missing)))
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from napari_clxem.dose.footprint import Contour, contours
 from napari_clxem.dose.history import History
+from napari_clxem.dose.quantities import amount, expected, height, one_amount, written
 from napari_clxem.dose.raster import Grid
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats
@@ -36,8 +37,10 @@ def outlines(
     dict
         By index the contours, the outermost first, with polygons (n, 2) as (y, x) in µm.
     """
+    expected(history, History, "The history")
+    z = height(z)
     found = {}
-    for index in indices:
+    for index in _which(indices, len(history)):
         if history.group_of(int(index)) is not None:
             lines = contours(history.exposures[int(index)], shares)
             found[int(index)] = tuple(
@@ -45,6 +48,17 @@ def outlines(
                 for line in lines
             )
     return found
+
+
+def _which(indices: Any, count: int) -> list[int]:
+    """Give indices of exposures, each once."""
+    listed = list(indices) if isinstance(indices, Iterable) else indices
+    given = np.ravel(amount(listed, "dimensionless", "The indices"))
+    if np.any((given != np.floor(given)) | (given < 0) | (given >= count)):
+        raise ClxemError(
+            f"The indices are {written(listed)}; there are {count} exposures, from 0 on."
+        )
+    return list(dict.fromkeys(given.astype(int).tolist()))
 
 
 def to_common(history: History, index: int, polygon: Floats, z: float = 0.0) -> Floats:
@@ -88,7 +102,7 @@ def covered(
     """
     from shapely import Polygon, unary_union
 
-    lines = outlines(history, indices, (share,), z).values()
+    lines = outlines(history, indices, (one_amount(share, "dimensionless", "share"),), z).values()
     joint = unary_union([Polygon(line.polygon) for (line,) in lines])
     parts = [one for one in getattr(joint, "geoms", [joint]) if not one.is_empty]
     outer = [np.asarray(one.exterior.coords) for one in parts]
@@ -115,7 +129,12 @@ def map_contours(values: Floats, level: float, origin: ArrayLike, pixel: Any) ->
     """
     from skimage.measure import find_contours
 
-    array = np.asarray(values, float)
+    array = np.asarray(amount(values, "megagray", "The map"))
+    if array.ndim != 2 or min(array.shape) < 2:
+        raise ClxemError(
+            f"A map has the shape {array.shape}; give (rows, columns), 2 or more each."
+        )
+    level = one_amount(level, "megagray", "The level")
     grid = Grid.of(origin, (array.shape[0], array.shape[1]), pixel)
     return tuple(
         np.asarray(line) * grid.pixel + grid.origin

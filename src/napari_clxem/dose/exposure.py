@@ -163,6 +163,7 @@ class Exposure:
             lengths, or anything that is no number.
         """
         from napari_clxem.dose.exposures import checked_fields
+        from napari_clxem.dose.quantities import expected
 
         fields = checked_fields(
             {
@@ -174,6 +175,8 @@ class Exposure:
                 **rest,
             }
         )
+        if id is not None:
+            expected(id, str, "The id of an exposure")
         return cls(id=id or uuid4().hex[:12], **fields)
 
     @property

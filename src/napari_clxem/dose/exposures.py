@@ -11,13 +11,30 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_clxem.dose.exposure import SCANNED, UNCOUNTED, XRAYS, Exposure
-from napari_clxem.dose.quantities import amount, degrees, not_negative, positive
+from napari_clxem.dose.quantities import (
+    a_point,
+    amount,
+    degrees,
+    expected,
+    not_negative,
+    one_amount,
+    one_not_negative,
+    one_positive,
+    pair,
+    positive,
+    whole,
+    written,
+)
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats, as_points
-from napari_clxem.materials import Material
+from napari_clxem.materials import Material, named
 
 _KNOWN = frozenset(field.name for field in fields(Exposure))
 _LEAST = 300.0  # eV; fewer are kilovolts by mistake
+_WORDS = frozenset({"time", "source", "basis", "ion", "group"})
+_SWITCHES = frozenset({"planned", "lower_bound"})
+_NEEDED = {"aim": "(y, x), µm", "tilts": "degrees, 0 for an untilted image"}
+_MOST_TILES = 10_000
 _LENGTHS = ("beam_radius", "depth")
 _PER_IMAGE = {"dose_per_image": "megagray", "fluence": ""}
 
@@ -37,8 +54,10 @@ def checked_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("modality", "frame"):
         if not isinstance(found.get(name), str) or not found[name]:
             raise ClxemError(f"An exposure needs a {name}; give its name.")
-    aim = np.asarray(amount(found["aim"], "micrometer", "The aim"))
-    aim = as_points(aim, name="The aim")[0]
+    for name in ("aim", "tilts"):
+        if name not in found:
+            raise ClxemError(f"An exposure needs its {name}; give {_NEEDED[name]}.")
+    aim = a_point(found["aim"], "The aim")[0]
     if len(aim) == 3:
         found["axis_height"] = float(aim[0])
     found["aim"] = (float(aim[-2]), float(aim[-1]))
@@ -47,17 +66,37 @@ def checked_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     found["tilts"] = _one_of_each(tuple(tilts.tolist()))
     for name in ("axis_azimuth", "pretilt", "beam_turn"):
         if name in found:
-            found[name] = float(degrees(found[name], f"The {name}")[0])
+            angles = degrees(found[name], f"The {name}")
+            if len(angles) > 1:
+                raise ClxemError(f"The {name} is {written(found[name])}; give one angle.")
+            found[name] = float(angles[0])
     if "axis_height" in found:
-        found["axis_height"] = float(amount(found["axis_height"], "micrometer", "axis_height"))
+        found["axis_height"] = one_amount(found["axis_height"], "micrometer", "axis_height")
     if "energy" in found:
-        found["energy"] = float(positive(found["energy"], "electron_volt", "The energy"))
-    images = found.get("images", 1)
-    if isinstance(images, bool) or int(images) != images or images < 1:
-        raise ClxemError(f"There are {images} images per tilt; give 1 or more.")
+        found["energy"] = one_positive(found["energy"], "electron_volt", "The energy")
+    if "images" in found:
+        found["images"] = whole(found["images"], "The number of images per tilt", 1)
+    _check_words(found)
     _check_times(found)
     _share_out(found)
     return found
+
+
+def _check_words(found: dict[str, Any]) -> None:
+    """Refuse what is no text, truth value or number where the field is one."""
+    for name in _WORDS & found.keys():
+        expected(found[name], str, f"The {name} of an exposure")
+    if not isinstance(found.get("material", ""), str | Material):
+        raise ClxemError(f"The material is {written(found['material'])}; give its name or formula.")
+    for name in _SWITCHES & found.keys():
+        if not isinstance(found[name], bool | np.bool_):
+            raise ClxemError(f"{name} is {written(found[name])}; say True or False.")
+        found[name] = bool(found[name])
+    if "light" in found:
+        found["light"] = one_not_negative(found["light"], "joule/centimeter**2", "light")
+    if "wavelengths" in found:
+        waves = np.asarray(positive(found["wavelengths"], "nanometer", "wavelengths"))
+        found["wavelengths"] = tuple(waves.ravel().tolist())
 
 
 @lru_cache(maxsize=256)
@@ -72,17 +111,17 @@ def _check_beam(found: dict[str, Any]) -> None:
         raise ClxemError("Give a beam either its beam_radius or its beam_size, in µm.")
     for name in _LENGTHS:
         if name in found:
-            found[name] = float(positive(found[name], "micrometer", name))
+            found[name] = one_positive(found[name], "micrometer", name)
     if size is not None:
         sides = np.asarray(positive(size, "micrometer", "beam_size"))
         if sides.shape != (2,):
-            raise ClxemError(f"beam_size is {size}; give height and width (y, x) in µm.")
+            raise ClxemError(f"beam_size is {written(size)}; give height and width (y, x) in µm.")
         found["beam_size"] = tuple(sides.tolist())
     rings = found.get("halo", ())
-    try:
-        halo = np.asarray(rings, float).reshape(-1, 2)
-    except (TypeError, ValueError) as error:
-        raise ClxemError(f"halo is {rings!r}; give pairs of distance (µm) and share.") from error
+    halo = np.asarray(amount(rings, "dimensionless", "The halo"))
+    if halo.size and (halo.ndim != 2 or halo.shape[1] != 2):
+        raise ClxemError(f"halo is {written(rings)}; give pairs of distance (µm) and share.")
+    halo = halo.reshape(-1, 2)
     shares = halo[:, 1]
     if np.any(np.diff(halo[:, 0], prepend=0.0) <= 0) or np.any(np.diff(shares, prepend=1.0) > 0):
         raise ClxemError("A halo reaches outwards and weakens; give growing distances and shares.")
@@ -92,7 +131,10 @@ def _check_beam(found: dict[str, Any]) -> None:
 
 
 def _check_times(found: dict[str, Any]) -> None:
-    times = tuple(found.get("times", ()))
+    given = found.get("times", ())
+    if not isinstance(given, list | tuple) or not all(isinstance(time, str) for time in given):
+        raise ClxemError(f"times are {written(given)}; give ISO 8601 texts.")
+    times = tuple(given)
     if times and len(times) != len(found["tilts"]):
         raise ClxemError(
             f"There are {len(times)} time stamps for {len(found['tilts'])} tilts; give one each."
@@ -121,18 +163,23 @@ def _share_out(found: dict[str, Any]) -> None:
         mean = float(values.mean())
         if values.ndim == 1:
             weights = tuple((values / mean).tolist()) if mean else ()
-            if found.get("weights", weights) != weights:
+            if "weights" in found and _weights(found["weights"]) != weights:
                 raise ClxemError(f"{name} and weights say different things of the images.")
             found["weights"] = weights if len(set(weights)) > 1 else ()
         found[name] = mean
-    weights = tuple(found.get("weights", ()))
+    weights = _weights(found.get("weights", ()))
     if weights and len(weights) != len(found["tilts"]):
         raise ClxemError(
             f"There are {len(weights)} weights for {len(found['tilts'])} tilts; give one each."
         )
-    if weights and not (np.isfinite(weights).all() and min(weights) >= 0):
-        raise ClxemError("The weights of an exposure must be 0 or more.")
-    found["weights"] = tuple(float(w) for w in weights)
+    found["weights"] = weights
+
+
+def _weights(given: Any) -> tuple[float, ...]:
+    found = np.asarray(not_negative(given, "dimensionless", "The weights"))
+    if found.ndim != 1:
+        raise ClxemError(f"The weights are {written(given)}; give one for each tilt.")
+    return tuple(found.tolist())
 
 
 def fluence_unit(modality: str) -> str:
@@ -148,6 +195,8 @@ def image_dose(exposure: Exposure, material: str | Material | None = None) -> fl
         return 0.0
     stated = exposure.dose_per_image or None  # 0 is written where a dose is not known
     own = exposure.material
+    if material is not None:
+        named(material)
     if stated is not None and (material is None or material == own):
         return stated
     wanted = own if material is None else material
@@ -206,6 +255,8 @@ def mosaic(
         Where tiles overlap their doses add up.
     """
     centres = as_points(aims, 2, "The tiles' aims")
+    if not len(centres):
+        raise ClxemError("A mosaic has no tile; give the aims of its tiles, as tile_aims does.")
     first = Exposure.tilt_series(
         modality=modality,
         frame=frame,
@@ -221,14 +272,53 @@ def mosaic(
 
 
 def tile_aims(centre: ArrayLike, tiles: tuple[int, int], pitch: Any) -> np.ndarray:
-    """Centres (n, 2) of `tiles` (rows, columns) about `centre` (y, x), `pitch` µm apart."""
-    rows, columns = (int(n) for n in tiles)
-    if rows < 1 or columns < 1:
-        raise ClxemError(f"A mosaic has {rows} x {columns} tiles; give 1 or more each way.")
-    step = np.broadcast_to(positive(pitch, "micrometer", "The pitch of the tiles"), 2)
+    """Centres (n, 2) of `tiles` (rows, columns) about `centre` (y, x), `pitch` µm apart.
+
+    Row by row; `pitch` is one number or (y, x), see :func:`tile_pitch`.
+
+    Raises
+    ------
+    ClxemError
+        For fewer than one tile, more than 10 000, or a pitch that is not above zero.
+    """
+    try:
+        rows, columns = (whole(n, "The number of tiles", 1) for n in tiles)
+    except (TypeError, ValueError) as error:
+        raise ClxemError(f"A mosaic has {written(tiles)} tiles; give (rows, columns).") from error
+    if rows * columns > _MOST_TILES:
+        raise ClxemError(
+            f"A mosaic of {rows} x {columns} tiles is too large; give at most {_MOST_TILES} in all."
+        )
+    step = pair(pitch, "The pitch of the tiles")
     y, x = np.mgrid[:rows, :columns].reshape(2, -1)
     places = np.column_stack([y - (rows - 1) / 2, x - (columns - 1) / 2])
-    return np.asarray(as_points(centre, 2, "The centre")[0] + places * step)
+    return a_point(centre, "The centre of the mosaic")[0, -2:] + places * step
+
+
+def tile_pitch(tile: Any, overlap: Any = 0.0) -> tuple[float, float]:
+    """Give how far tiles of a mosaic lie apart (y, x), µm.
+
+    Parameters
+    ----------
+    tile : float, (2,) array_like or Quantity
+        What one image shows, (y, x), µm: the camera's field, not the beam, which is larger.
+    overlap : float or (2,) array_like
+        Part of it that neighbours share along y and x, 0 up to, but not 1.
+
+    Raises
+    ------
+    ClxemError
+        For a number that cannot be.
+    """
+    side = pair(tile, "The size of a tile")
+    shared = np.asarray(not_negative(overlap, "dimensionless", "The overlap of the tiles"))
+    if shared.shape not in ((), (2,)) or np.any(shared >= 1):
+        raise ClxemError(
+            f"The overlap of the tiles is {written(overlap)}; give a part below 1, for both or "
+            "(y, x)."
+        )
+    y, x = (side * (1.0 - shared)).tolist()
+    return y, x
 
 
 def common_doses(
@@ -250,6 +340,8 @@ def common_doses(
     ClxemError
         Where doses are stated for several materials and none is named.
     """
+    if material is not None:
+        named(material)
     pairs = {(one.material, one.modality) for one in exposures}
     stated = {material for material, modality in pairs if modality.lower() not in UNCOUNTED}
     if material is None and len(stated) > 1:

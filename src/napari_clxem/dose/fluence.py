@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from napari_clxem.dose.quantities import fraction, positive
+from napari_clxem.dose.quantities import one_fraction, one_positive, written
 from napari_clxem.errors import ClxemError
 
 
@@ -44,13 +44,13 @@ def photons_from_flux(
     ClxemError
         For a number of 0 or less, or a field that is not given.
     """
-    if measured not in ("beam", "field"):
-        raise ClxemError(f"The flux was measured in {measured!r}; say 'beam' or 'field'.")
+    if not isinstance(measured, str) or measured not in ("beam", "field"):
+        raise ClxemError(f"The flux was measured in {written(measured)}; say 'beam' or 'field'.")
     if measured == "field" and field is None:
         raise ClxemError("A flux measured within the camera's field needs the field's area, µm².")
-    lit = positive(field if measured == "field" else area, "micrometer**2", "The area")
-    photons = positive(flux, "1/second", "The flux") * fraction(slit, "The slit's opening")
-    return float(photons * positive(time, "second", "The exposure time") / lit)
+    lit = one_positive(field if measured == "field" else area, "micrometer**2", "The area")
+    photons = one_positive(flux, "1/second", "The flux") * one_fraction(slit, "The slit's opening")
+    return photons * one_positive(time, "second", "The exposure time") / lit
 
 
 def photons_from_counts(
@@ -76,11 +76,12 @@ def photons_from_counts(
     float
         Incident photons/µm².
     """
-    photons = positive(counts, "dimensionless", "The counts") / positive(
+    photons = one_positive(counts, "dimensionless", "The counts") / one_positive(
         counts_per_photon, "dimensionless", "The counts per photon"
     )
-    seen = fraction(efficiency, "The efficiency") * fraction(transmission, "The transmission")
-    return float(photons / seen / positive(pixel, "micrometer", "The pixel size") ** 2)
+    seen = one_fraction(efficiency, "The efficiency")
+    seen *= one_fraction(transmission, "The transmission")
+    return photons / seen / one_positive(pixel, "micrometer", "The pixel size") ** 2
 
 
 def electrons_from_rate(rate: Any, pixel: Any, time: Any) -> float:
@@ -95,6 +96,6 @@ def electrons_from_rate(rate: Any, pixel: Any, time: Any) -> float:
     time : float or Quantity
         s.
     """
-    side = positive(pixel, "angstrom", "The pixel size")
-    electrons = positive(rate, "1/second", "The dose rate")
-    return float(electrons * positive(time, "second", "The exposure time") / side**2)
+    side = one_positive(pixel, "angstrom", "The pixel size")
+    electrons = one_positive(rate, "1/second", "The dose rate")
+    return electrons * one_positive(time, "second", "The exposure time") / side**2

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_clxem.dose.exposure import Exposure
+from napari_clxem.dose.quantities import amount, expected
 from napari_clxem.frames.affine import Floats, as_points
 
 #: Relative tolerance by which a point on the rim still counts as hit.
@@ -165,12 +166,12 @@ def contours(exposure: Exposure, shares: ArrayLike = (0.0, 0.5, 1.0)) -> tuple[C
         The beam stretched by 1/cos θ across the tilt axis: an exact line of equal dose, as in
         the plane of the axis whatever is hit at one tilt is hit at all lower ones.
     """
-    theta = np.deg2rad(angles(exposure))
+    theta = np.deg2rad(angles(expected(exposure, Exposure, "The exposure")))
     cosines = np.maximum(np.abs(np.cos(theta)), 1e-6)
     order = np.argsort(cosines)
     running = np.cumsum(exposure.relative_doses[order])
     found = []
-    for share in np.atleast_1d(np.asarray(shares, float)):
+    for share in np.ravel(amount(shares, "dimensionless", "The shares")):
         wanted = np.clip(share, 0.0, 1.0) * running[-1] * (1 - 1e-12)
         index = min(int(np.searchsorted(running, wanted)), len(running) - 1)
         edge = float(cosines[order[index]])

@@ -15,6 +15,7 @@ from napari_clxem.dose.footprint import relative_dose
 from napari_clxem.dose.order import in_time_order
 from napari_clxem.dose.packing import Shapes, add_all, pack, planes
 from napari_clxem.dose.placement import Group, group
+from napari_clxem.dose.quantities import a_point, each, expected, height, whole
 from napari_clxem.dose.raster import Grid
 from napari_clxem.frames import FrameGraph
 from napari_clxem.frames.affine import Floats, as_points
@@ -74,7 +75,12 @@ class History:
         frame: str | None = None,
         material: str | Material | None = None,
     ) -> None:
-        self.exposures, self.undated = in_time_order(exposures)
+        every = each(exposures, Exposure, "The exposures")
+        if graph is not None:
+            expected(graph, FrameGraph, "The graph")
+        if frame is not None:
+            expected(frame, str, "The frame")
+        self.exposures, self.undated = in_time_order(every)
         self.doses, self.material, unknown = common_doses(self.exposures, material)
         self.groups, self.frame, lost = group(self.exposures, graph, frame)
         self.unreached = tuple(self.exposures[i] for i in lost)
@@ -124,7 +130,7 @@ class History:
         (n,) array
             MGy.
         """
-        array = as_points(points)
+        array, z = as_points(points), height(z)
         found = np.zeros(len(array))
         for part in _neighbourhoods(array):
             which, doses = self.each_at(array[part], upto, surface, z)
@@ -145,8 +151,8 @@ class History:
 
     def near(self, points: ArrayLike, upto: int | None = None, z: float = 0.0) -> Any:
         """Give the exposures whose footprint may reach any of the points, in time order, (k,)."""
-        found = np.flatnonzero(self.felt(as_points(points), z))
-        return found if upto is None else found[found < upto]
+        found = np.flatnonzero(self.felt(as_points(points), height(z)))
+        return found if upto is None else found[found < whole(upto, "The number of exposures")]
 
     def map(
         self,
@@ -166,8 +172,10 @@ class History:
         """
         grid = Grid.of(origin, shape, pixel)
         raster = np.zeros(grid.shape)
-        count = len(self) if upto is None else max(0, min(int(upto), len(self)))
-        self.add(raster, grid, range(count), surface, z)
+        count = len(self)
+        if upto is not None:
+            count = min(max(0, whole(upto, "The number of exposures")), count)
+        self.add(raster, grid, range(count), surface, height(z))
         return raster
 
     def add(
@@ -228,7 +236,7 @@ class History:
         """
         from napari_clxem.dose.intervals import interval_at
 
-        return interval_at(self, as_points(points), surface, z)
+        return interval_at(self, as_points(points), surface, height(z))
 
     def interval_map(
         self,
@@ -241,7 +249,7 @@ class History:
         """Give :meth:`interval` over a raster: (ny, nx) arrays; some 40 times the work of a map."""
         from napari_clxem.dose.intervals import interval_over
 
-        return interval_over(self, Grid.of(origin, shape, pixel), surface, z)
+        return interval_over(self, Grid.of(origin, shape, pixel), surface, height(z))
 
     def group_of(self, index: int) -> Group | None:
         """Give the group of an exposure; None where no link reaches it."""
@@ -250,7 +258,7 @@ class History:
 
     def placed(self, surface: bool) -> Any:
         """Which exposures leave a known dose inside the sample, or at its surface, (n,) bool."""
-        return (self.doses > 0) & (self.at_surface == surface) & self._placed
+        return (self.doses > 0) & (self.at_surface == bool(surface)) & self._placed
 
     def felt(self, array: Floats, z: float = 0.0, farther: Floats | None = None) -> Any:
         """Which exposures may reach any of the points, (n,) bool.
@@ -345,10 +353,10 @@ class History:
         Footprints that hold the point come first; those that no link reaches are left out.
         """
         centres, radii = self.extents
-        place = as_points(point)[0, -2:]
+        place = a_point(point)[0, -2:]
         away = np.maximum(np.linalg.norm(centres - place, axis=1) - radii, 0.0)
         order = np.lexsort((np.linalg.norm(centres - place, axis=1), away))
-        return order[np.isfinite(away[order])][:count]
+        return order[np.isfinite(away[order])][: whole(count, "The number of exposures", 0)]
 
     def _turned(self, shift: Floats, which: Any) -> Floats:
         """Displacements of some exposures along and across their tilt axes, (k, 3)."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from napari_clxem.dose.physics import ELEMENTARY_CHARGE, as_material, atoms_of
-from napari_clxem.dose.quantities import not_negative, positive
+from napari_clxem.dose.quantities import not_negative, one_not_negative, one_positive, written
 from napari_clxem.errors import ClxemError
 from napari_clxem.materials import Material
 
@@ -43,7 +43,7 @@ def electron_range(energy: Any, material: str | Material = "ice") -> float:
     ClxemError
         For an energy outside that range or a material without density.
     """
-    ev = float(positive(energy, "electron_volt", "The beam energy"))
+    ev = one_positive(energy, "electron_volt", "The beam energy")
     low, high = _ENERGIES
     if not low <= ev <= high:
         raise ClxemError(
@@ -79,9 +79,11 @@ def surface_dose(
         MGy between the surface and `depth`.
     """
     electrons = not_negative(fluence, "1/angstrom**2", "The fluence")
-    ev = float(positive(energy, "electron_volt", "The beam energy"))
+    ev = one_positive(energy, "electron_volt", "The beam energy")
     known = as_material(material)
-    layer = electron_range(ev, known) if depth is None else positive(depth, "micrometer", "depth")
+    layer = electron_range(ev, known)
+    if depth is not None:
+        layer = one_positive(depth, "micrometer", "The depth")
     # e⁻/Å² = 1e20 /m²; g/cm³ = 1e3 kg/m³; µm = 1e-6 m; Gy = 1e-6 MGy
     per_area = electrons * 1e20 * ev * ELEMENTARY_CHARGE
     return per_area / (_density(known) * 1e3 * layer * 1e-6) * 1e-6
@@ -99,10 +101,10 @@ def scanned_fluence(current: Any, dwell: Any, pixel: Any) -> float:
     pixel : float or Quantity
         Pixel size, nm.
     """
-    amperes = positive(current, "picoampere", "The beam current") * 1e-12
-    seconds = positive(dwell, "microsecond", "The dwell time") * 1e-6
-    side = positive(pixel, "nanometer", "The pixel size") * 10.0
-    return float(amperes * seconds / ELEMENTARY_CHARGE / side**2)
+    amperes = one_positive(current, "picoampere", "The beam current") * 1e-12
+    seconds = one_positive(dwell, "microsecond", "The dwell time") * 1e-6
+    side = one_positive(pixel, "nanometer", "The pixel size") * 10.0
+    return amperes * seconds / ELEMENTARY_CHARGE / side**2
 
 
 def damage_layer(ion: str = "Ga", voltage: Any = 30.0) -> float:
@@ -113,21 +115,21 @@ def damage_layer(ion: str = "Ga", voltage: Any = 30.0) -> float:
     ClxemError
         Where none is published for this ion and voltage.
     """
-    kv = float(positive(voltage, "kilovolt", "The ion voltage"))
-    found = DAMAGE.get((ion, kv))
+    kv = one_positive(voltage, "kilovolt", "The ion voltage")
+    found = DAMAGE.get((ion, kv)) if isinstance(ion, str) else None
     if found is None:
         known = ", ".join(f"{name} at {v:g} kV" for name, v in DAMAGE)
         raise ClxemError(
-            f"The damage layer of {ion} at {kv:g} kV is not known; known are {known}. Give the "
-            "depth in µm yourself."
+            f"The damage layer of {written(ion)} at {kv:g} kV is not known; known are {known}. "
+            "Give the depth in µm yourself."
         )
     return found
 
 
 def usable_thickness(thickness: Any, damage: float) -> float:
     """Give what two damaged faces leave of a lamella, µm, never below 0."""
-    whole = float(positive(thickness, "micrometer", "The thickness"))
-    layer = float(not_negative(damage, "micrometer", "The damage layer"))
+    whole = one_positive(thickness, "micrometer", "The thickness")
+    layer = one_not_negative(damage, "micrometer", "The damage layer")
     return max(whole - 2.0 * layer, 0.0)
 
 

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from napari_clxem.dose.physics import conversion_factor, xray_dose
-from napari_clxem.dose.quantities import fraction, not_negative, positive
+from napari_clxem.dose.quantities import (
+    not_negative,
+    one_amount,
+    one_fraction,
+    one_not_negative,
+    one_positive,
+    positive,
+)
 from napari_clxem.errors import ClxemError
 from napari_clxem.materials import Material, linear_attenuation
 
@@ -20,6 +27,7 @@ STABILITY = 550.0  # MGy, where ice may begin to bubble; up to 740 were seen wit
 _BAND = 2.0
 _FARTHEST = 40.0  # Å, beyond which the measurement of Grant & Grigorieff is extrapolated
 _SCALES = {300.0: 1.0, 200.0: 0.8}
+_ROSE = ("signal_to_noise", "efficiency", "transmission")
 
 
 def critical_exposure(d: Any, voltage: Any = 300) -> Any:
@@ -46,7 +54,7 @@ def critical_exposure(d: Any, voltage: Any = 300) -> Any:
         For d that is not above zero, or another voltage.
     """
     spacing = positive(d, "angstrom", "The resolution d")
-    kv = float(positive(voltage, "kilovolt", "The voltage"))
+    kv = one_positive(voltage, "kilovolt", "The voltage")
     if kv not in _SCALES:
         raise ClxemError(
             f"The critical exposure is known at 200 and 300 kV, not at {kv:g} kV; give one of them."
@@ -56,8 +64,9 @@ def critical_exposure(d: Any, voltage: Any = 300) -> Any:
 
 def _critical_dose(d: Any, material: str | Material, voltage: Any) -> tuple[Any, bool]:
     """Critical dose, MGy, and whether it was measured at this voltage."""
-    kv = float(positive(voltage, "kilovolt", "The voltage"))
+    kv = one_positive(voltage, "kilovolt", "The voltage")
     known = kv if kv in _SCALES else 300.0
+    conversion_factor(kv, material)  # refuses what no microscope has
     return critical_exposure(d, known) * conversion_factor(known, material), kv in _SCALES
 
 
@@ -90,8 +99,8 @@ def dose_for_amplitude(
     d: Any, amplitude: Any, material: str | Material = "cell", voltage: Any = 300
 ) -> float:
     """Give the dose, MGy, that leaves a part of the amplitude at d; see `amplitude_left`."""
-    share = float(fraction(amplitude, "The amplitude"))
-    critical, _ = _critical_dose(d, material, voltage)
+    share = one_fraction(amplitude, "The amplitude")
+    critical, _ = _critical_dose(one_positive(d, "angstrom", "The resolution d"), material, voltage)
     return -2.0 * float(critical) * math.log(share)
 
 
@@ -198,8 +207,8 @@ def budget(
         Howells et al. 2009 (100 MGy/nm); the critical and the optimum exposure of Grant &
         Grigorieff 2015, times C_F; the ice's stability. Each is good to a factor of two.
     """
-    spacing = float(positive(d, "angstrom", "The resolution d"))
-    kv = float(positive(voltage, "kilovolt", "The voltage"))
+    spacing = one_positive(d, "angstrom", "The resolution d")
+    kv = one_positive(voltage, "kilovolt", "The voltage")
     factor = conversion_factor(kv, material)
     critical, measured = _critical_dose(spacing, material, kv)
     flags = []
@@ -214,7 +223,7 @@ def budget(
         ("optimum", OPTIMUM * float(critical), tuple(flags), f"{grant}: best signal to noise"),
         (
             "stability",
-            float(positive(stability, "megagray", "The stability of the ice")),
+            one_positive(stability, "megagray", "The stability of the ice"),
             (),
             "set by the user: where ice may begin to bubble",
         ),
@@ -245,8 +254,8 @@ def supported_resolution(
         ``"howells"``, ``"critical"`` and ``"optimum"`` to Å; 0 where the estimate puts no limit
         above atomic spacing.
     """
-    spent = float(not_negative(dose, "megagray", "The dose"))
-    kv = float(positive(voltage, "kilovolt", "The voltage"))
+    spent = one_not_negative(dose, "megagray", "The dose")
+    kv = one_positive(voltage, "kilovolt", "The voltage")
     known = kv if kv in _SCALES else 300.0
     fluence = spent / conversion_factor(known, material) / _SCALES[known]
 
@@ -290,20 +299,21 @@ def required_fluence(
     float
         Photons/µm² incident, all images together.
     """
-    size = float(positive(d, "nanometer", "The half-pitch d")) * 1e-3
-    delta = abs(float(not_negative(abs(contrast), "1/micrometer", "The contrast")))
+    size = one_positive(d, "nanometer", "The half-pitch d") * 1e-3
+    delta = abs(one_amount(contrast, "1/micrometer", "The contrast"))
     if delta == 0:
         raise ClxemError("The detail absorbs as what surrounds it; no fluence shows it.")
-    ratio = float(positive(signal_to_noise, "dimensionless", "The signal-to-noise ratio"))
-    seen = fraction(efficiency, "The efficiency") * fraction(transmission, "The transmission")
-    return 2.0 * ratio**2 / ((delta * size) ** 2 * size**2 * float(seen))
+    ratio = one_positive(signal_to_noise, "dimensionless", "The signal-to-noise ratio")
+    seen = one_fraction(efficiency, "The efficiency")
+    seen *= one_fraction(transmission, "The transmission")
+    return 2.0 * ratio**2 / ((delta * size) ** 2 * size**2 * seen)
 
 
 def contrast_of(
     energy: Any, detail: str | Material = "protein", surround: str | Material = "ice"
 ) -> float:
     """Give the difference of linear absorption of two materials, 1/µm, at an energy in eV."""
-    ev = float(positive(energy, "electron_volt", "The photon energy"))
+    ev = one_positive(energy, "electron_volt", "The photon energy")
     return linear_attenuation(detail, ev) - linear_attenuation(surround, ev)
 
 
@@ -330,5 +340,10 @@ def required_dose(
     **rose
         As :func:`required_fluence`.
     """
+    if rose.keys() - _ROSE:
+        raise ClxemError(
+            f"The required dose takes no {', '.join(sorted(rose.keys() - _ROSE))}; it takes "
+            f"{', '.join(_ROSE)}."
+        )
     fluence = required_fluence(d, contrast_of(energy, detail, surround), **rose)
     return float(xray_dose(fluence, energy, detail if material is None else material))

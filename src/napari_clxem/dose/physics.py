@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_clxem.dose.quantities import fraction, not_negative, positive
+from napari_clxem.dose.quantities import amount, fraction, not_negative, one_positive
 from napari_clxem.errors import ClxemError
-from napari_clxem.materials import MATERIALS, Material, mass_attenuation
+from napari_clxem.materials import MATERIALS, Material, mass_attenuation, named
 
 ELEMENTARY_CHARGE = 1.602176634e-19  # C
 _REST = 510.99895  # keV
@@ -51,14 +51,7 @@ _MEASURED = {"H2O": 75.0, "C": 78.0}
 
 def as_material(material: str | Material) -> Material:
     """Give a known material by its name, a Material as it is, a formula as one without density."""
-    if isinstance(material, Material):
-        return material
-    if not isinstance(material, str) or not material.strip():
-        raise ClxemError(
-            f"A material is {material!r}; give a name ({', '.join(MATERIALS)}), a chemical formula "
-            "or a Material."
-        )
-    return MATERIALS.get(material) or Material(material, ((material, 1.0),), math.nan)
+    return named(material)
 
 
 def xray_dose(fluence: Any, energy: Any, material: str | Material = "cell") -> Any:
@@ -85,7 +78,7 @@ def xray_dose(fluence: Any, energy: Any, material: str | Material = "cell") -> A
         For a negative fluence, an energy outside the tables or at the oxygen K edge.
     """
     photons = not_negative(fluence, "1/micrometer**2", "The fluence")
-    ev = positive(energy, "electron_volt", "The photon energy")
+    ev = one_positive(energy, "electron_volt", "The photon energy")
     per_gram = photons * 1e8 * mass_attenuation(as_material(material), ev)  # photons absorbed
     return per_gram * ev * ELEMENTARY_CHARGE * 1e3 * 1e-6
 
@@ -248,7 +241,7 @@ def atoms_of(formula: str) -> tuple[tuple[float, int, float, str], ...]:
 
 
 def _voltage(voltage: Any) -> float:
-    kv = float(positive(voltage, "kilovolt", "The voltage"))
+    kv = one_positive(voltage, "kilovolt", "The voltage")
     low, high = _VOLTAGES
     if not low <= kv <= high:
         raise ClxemError(
@@ -284,8 +277,8 @@ def tilted_mean(optical_depth: Any, tilts: Any) -> Any:
     -------
     float or (n,) array
     """
-    depth = positive(optical_depth, "dimensionless", "The optical depth")
-    cosine = np.cos(np.deg2rad(np.asarray(tilts, float)))
+    depth = one_positive(optical_depth, "dimensionless", "The optical depth")
+    cosine = np.cos(np.deg2rad(amount(tilts, "degree", "The tilts")))
     if np.any(cosine <= 1e-9):
         raise ClxemError("A slab seen edge-on has no mean dose; give tilts within 90 degrees.")
     found = -cosine * np.expm1(-depth / cosine) / depth

@@ -4,173 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from napari_clxem.dose.exposure import XRAYS, Exposure
+from napari_clxem.dose.goals import Goal, Plan, Verdict
 from napari_clxem.dose.history import History
 from napari_clxem.dose.limits import (
-    STABILITY,
-    Budget,
     amplitude_left,
-    budget,
     contrast_of,
     dose_for_amplitude,
     required_fluence,
     supported_resolution,
 )
 from napari_clxem.dose.physics import xray_fluence
-from napari_clxem.dose.quantities import fraction, positive
+from napari_clxem.dose.quantities import a_point, each, expected
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames import FrameGraph
-from napari_clxem.frames.affine import as_points
 
 _ELECTRONS = frozenset({"tem", "et", "cryo-et"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Goal:
-    """What a chain of steps is for.
-
-    Parameters
-    ----------
-    sxt : float or None
-        Detail to be seen by X-rays, as half-pitch, nm.
-    et : float or None
-        Resolution wanted of electron tomography, as full period, Å.
-    amplitude : float
-        Which part of the amplitude at `et` must be left when electron tomography begins.
-    stability : float
-        Dose that the ice stands, MGy: no step may go beyond.
-    material : str
-        What all doses are stated for.
-    voltage : float
-        Of the electrons, kV.
-    detail, surround : str
-        What is to be seen by X-rays, and in what.
-    signal_to_noise, efficiency, transmission : float
-        As :func:`napari_clxem.dose.required_fluence`.
-    """
-
-    sxt: float | None = 30.0
-    et: float | None = 20.0
-    amplitude: float = math.exp(-0.5)
-    stability: float = STABILITY
-    material: str = "cell"
-    voltage: float = 300.0
-    detail: str = "protein"
-    surround: str = "ice"
-    signal_to_noise: float = 5.0
-    efficiency: float = 0.1
-    transmission: float = 0.45
-
-    def check(self) -> None:
-        """Raise ClxemError where a number cannot be."""
-        for name, unit in (("sxt", "nanometer"), ("et", "angstrom")):
-            value = getattr(self, name)
-            if value is not None:
-                positive(value, unit, f"The resolution wanted ({name})")
-        fraction(self.amplitude, "The amplitude to be left")
-        positive(self.stability, "megagray", "The stability of the ice")
-
-    @property
-    def budget(self) -> Budget | None:
-        """All estimates for the resolution wanted of electron tomography."""
-        if self.et is None:
-            return None
-        return budget(self.et, self.material, self.voltage, self.stability)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one step does at the target.
-
-    Attributes
-    ----------
-    exposure : Exposure
-    images : int
-        Images that hit the target.
-    dose : float
-        MGy, of this step.
-    before, after : float
-        MGy, all steps up to it.
-    left : float
-        Of the ice's stability after it, MGy; negative where it is overspent.
-    amplitude : float or None
-        Left at the wanted resolution when the step begins; None without such a goal.
-    resolution : dict
-        Full period still supported after it, Å, by each estimate.
-    signal : float or None
-        Photons at the target over those required (Rose); None for other than X-ray steps.
-    ok : bool
-        Whether the step gives and leaves what is wanted.
-    notes : tuple of str
-        Why not, or what to know; each a sentence.
-    """
-
-    exposure: Exposure
-    images: int
-    dose: float
-    before: float
-    after: float
-    left: float
-    amplitude: float | None
-    resolution: dict[str, float]
-    signal: float | None
-    ok: bool
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a chain of steps costs at a target and leaves.
-
-    Attributes
-    ----------
-    goal : Goal
-    target : tuple of float
-        µm, in `frame`.
-    frame : str
-    steps : tuple of Verdict
-        Recorded and planned, in order.
-    largest_sxt_dose : float or None
-        Most that all X-ray steps together may leave at the target, MGy; None without one.
-    largest_sxt_fluence : float or None
-        The same as photons/µm², where one energy was used.
-    limited_by : str
-        ``"amplitude"`` or ``"stability"``.
-    changes : tuple of str
-        What would mend it, each a sentence.
-    notes : tuple of str
-        What the plan could not count.
-    """
-
-    goal: Goal
-    target: tuple[float, ...]
-    frame: str
-    steps: tuple[Verdict, ...]
-    largest_sxt_dose: float | None
-    largest_sxt_fluence: float | None
-    limited_by: str
-    changes: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every planned step gives and leaves what is wanted."""
-        return all(step.ok for step in self.steps if step.exposure.planned)
-
-    @property
-    def dose(self) -> float:
-        """All steps together at the target, MGy."""
-        return self.steps[-1].after if self.steps else 0.0
-
-    @property
-    def budget(self) -> Budget | None:
-        """All estimates for the resolution wanted of electron tomography."""
-        return self.goal.budget
 
 
 def plan(
@@ -211,21 +65,23 @@ def plan(
     ClxemError
         Where there is no step, one has no known dose, or a wanted number cannot be.
     """
+    base = Goal() if goal is None else expected(goal, Goal, "The goal")
     try:
-        aims = replace(goal or Goal(), **wanted)
+        aims = replace(base, **wanted)
     except TypeError as error:
         raise ClxemError(
             f"A goal has no such number: {', '.join(sorted(wanted))}; it has "
             f"{', '.join(Goal.__dataclass_fields__)}."
         ) from error
     aims.check()
-    ahead = [replace(one, planned=True) for one in steps]
+    ahead = [replace(one, planned=True) for one in each(steps, Exposure, "The steps")]
+    done = each(recorded, Exposure, "The recorded exposures")
     if not ahead:
         raise ClxemError("A plan needs at least one step; give the exposures that are planned.")
     last = next((one for one in reversed(ahead) if one.counts), ahead[-1])
     where = last.frame if frame is None else frame
-    history = History([*recorded, *ahead], graph, where, aims.material)
-    point = as_points(last.aim if target is None else target, name="The target")[:1]
+    history = History([*done, *ahead], graph, where, aims.material)
+    point = a_point(last.aim if target is None else target, "The target")
     if target is None and where != last.frame:
         raise ClxemError(
             f"The last step aims in {last.frame!r}, but the plan is for {where!r}; give the target."

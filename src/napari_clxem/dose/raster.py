@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_clxem.dose.quantities import amount, positive
+from napari_clxem.dose.quantities import a_point, pair, whole, written
 from napari_clxem.errors import ClxemError
-from napari_clxem.frames.affine import Floats, as_points
+from napari_clxem.frames.affine import Floats
+
+_LARGEST = 1 << 30  # pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +32,17 @@ class Grid:
         ClxemError
             For a shape or pixel size that no map has.
         """
-        start = as_points(np.asarray(amount(origin, "micrometer", "The origin")), 2, "The origin")
-        size = np.broadcast_to(positive(pixel, "micrometer", "The pixel size"), 2).astype(float)
-        if len(shape) != 2 or any(int(n) != n or n < 1 for n in shape):
-            raise ClxemError(f"A map has the shape {shape}; give (rows, columns), 1 or more each.")
-        return cls(start[0], (int(shape[0]), int(shape[1])), size)
+        start = a_point(origin, "The origin of the map", 2)
+        size = pair(pixel, "The pixel size")
+        try:
+            rows, columns = (whole(n, "A side (rows, columns) of the map", 1) for n in shape)
+        except (TypeError, ValueError) as error:
+            raise ClxemError(
+                f"A map has the shape {written(shape)}; give (rows, columns), 1 or more each."
+            ) from error
+        if rows * columns > _LARGEST:
+            raise ClxemError(f"A map of {rows} x {columns} pixels is too large; give fewer.")
+        return cls(start[0], (rows, columns), size)
 
     def matrix(self, z: float) -> Floats:
         """From (1, row, column) to (z, y, x, 1), (4, 3)."""

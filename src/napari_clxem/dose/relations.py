@@ -15,7 +15,7 @@ from napari_clxem.dose.physics import (
     conversion_factor,
     depth_mean,
 )
-from napari_clxem.dose.quantities import amount
+from napari_clxem.dose.quantities import amount, written
 from napari_clxem.errors import ClxemError, UnitError
 from napari_clxem.materials import mass_attenuation
 
@@ -247,6 +247,23 @@ def kind_of(given: Mapping[str, Any]) -> Kind:
     return "electron" if electron else "x-ray"
 
 
+def known_kind(kind: Any) -> None:
+    """Raise ClxemError for a kind of beam that is none; None is told by the numbers."""
+    if kind is not None and (not isinstance(kind, str) or kind not in _AREA):
+        raise ClxemError(f"The kind of beam is {written(kind)}; say 'x-ray' or 'electron'.")
+
+
+def numbers_of(given: Any) -> dict[str, Any]:
+    """Give numbers by name, of a mapping or of pasted lines; raises ClxemError for neither."""
+    if isinstance(given, str):
+        return parse(given)
+    if not isinstance(given, Mapping):
+        raise ClxemError(
+            f"The numbers are {written(given)}; give them by name, or as lines of text."
+        )
+    return dict(given)
+
+
 def brought(given: Mapping[str, Any], kind: Kind) -> dict[str, float]:
     """Bring given numbers to their units.
 
@@ -299,8 +316,8 @@ def _quantity(value: float, unit: str) -> Any:
     if not unit:
         return value
     plain = unit
-    for written, meant in _SPELLED:
-        plain = plain.replace(written, meant)
+    for spelled, meant in _SPELLED:
+        plain = plain.replace(spelled, meant)
     plain = re.sub(r"\bA(?=2|\b)", "angstrom", plain.replace("px", ""))
     plain = re.sub(r"^(photons|electrons|ph|e-|e|°)?(?=/|\b|$)", "1", plain, count=1)
     plain = re.sub(r"(?<=[a-z])\^?([23])", r"**\1", plain).replace("//", "/").rstrip("/")

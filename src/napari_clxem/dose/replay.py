@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_clxem.dose.history import History
+from napari_clxem.dose.quantities import expected, height, whole
 from napari_clxem.dose.raster import Grid
 from napari_clxem.frames.affine import Floats
 
@@ -39,9 +40,9 @@ class Replay:
         surface: bool = False,
         z: float = 0.0,
     ) -> None:
-        self.history = history
+        self.history = expected(history, History, "The history")
         self.grid = Grid.of(origin, shape, pixel)
-        self._surface, self._z = surface, z
+        self._surface, self._z = bool(surface), height(z)
         self._kept: dict[int, Floats] = {}
         self._count = 0
         self._raster = np.zeros(self.grid.shape)
@@ -56,7 +57,8 @@ class Replay:
         (ny, nx) array
             MGy; read-only, and overwritten by the next call: copy what is to be kept.
         """
-        wanted = max(0, min(int(count), len(self.history)))
+        asked = max(0, whole(count, "The number of exposures"))
+        wanted = min(asked, len(self.history))
         if wanted < self._count:
             start = max((k for k in self._kept if k <= wanted), default=0)
             self._raster[:] = self._kept.get(start, 0.0)

@@ -1,17 +1,15 @@
-"""What a reviewer asks: what was done here, what is left, what clashes, what is there twice."""
+"""What a reviewer asks: what was done here, and what is left of a target."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_clxem.dose.drawing import outlines, to_common
 from napari_clxem.dose.exposure import Exposure
-from napari_clxem.dose.footprint import contours
 from napari_clxem.dose.history import History
 from napari_clxem.dose.limits import (
     Budget,
@@ -19,11 +17,15 @@ from napari_clxem.dose.limits import (
     electron_equivalent,
     supported_resolution,
 )
-from napari_clxem.dose.quantities import positive
-from napari_clxem.frames.affine import Floats, as_points
-
-_SIDE = 33  # samples across a footprint
-_NEIGHBOURS = 12  # exposures whose edges are sampled, too
+from napari_clxem.dose.quantities import (
+    a_point,
+    expected,
+    height,
+    one_not_negative,
+    written,
+)
+from napari_clxem.errors import ClxemError
+from napari_clxem.frames.affine import Floats
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def breakdown(
     -------
     Breakdown
     """
-    place = as_points(point, name="The point")[:1]
+    expected(history, History, "The history")
+    place, z = a_point(point), height(z)
     sums = {False: 0.0, True: 0.0}
     touched: list[tuple[Exposure, int, float | None, bool]] = []
     for index in history.near(place, upto, z).tolist():
@@ -187,9 +190,12 @@ def target_table(
     -------
     tuple of TargetDose
     """
+    expected(history, History, "The history")
+    expected(limit, Budget, "The limit")
     rows = []
-    for name, position, radius in targets:
-        point = as_points(position, name=f"Target {name!r}")[:1]
+    for name, position, size in _named_spots(targets):
+        point = a_point(position, f"The place of target {name!r}")
+        radius = one_not_negative(size, "micrometer", f"The radius of target {name!r}")
         found = breakdown(history, point[0])
         spread = history.interval(point)
         modalities: dict[str, float] = {}
@@ -216,6 +222,15 @@ def target_table(
     return tuple(rows)
 
 
+def _named_spots(targets: Any) -> list[tuple[str, Any, Any]]:
+    try:
+        return [(str(name), position, radius) for name, position, radius in targets]
+    except (TypeError, ValueError) as error:
+        raise ClxemError(
+            f"The targets are {written(targets)}; give a list of (name, position, radius)."
+        ) from error
+
+
 def _within(point: Floats, radius: float) -> Floats:
     """Points of a disc in the plane about a point, its centre and rim included, (n, d)."""
     side = np.linspace(-1.0, 1.0, 9)
@@ -225,172 +240,3 @@ def _within(point: Floats, radius: float) -> Floats:
     found[:, -2] += radius * y / size
     found[:, -1] += radius * x / size
     return found
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """A planned exposure that would touch a spent area.
-
-    Attributes
-    ----------
-    exposure : Exposure
-        The planned one.
-    others : tuple of Exposure
-        Which were there before it.
-    before, after : float
-        Highest dose beneath it before, and with it, where it is highest, MGy.
-    area : float
-        How much of it would be spent, µm².
-    limit : float
-        MGy.
-    """
-
-    exposure: Exposure
-    others: tuple[Exposure, ...]
-    before: float
-    after: float
-    area: float
-    limit: float
-
-    def __str__(self) -> str:
-        names = ", ".join(one.id for one in self.others[:3])
-        return (
-            f"Planned exposure {self.exposure.id!r} touches an area that is spent: {names} left "
-            f"{self.before:.3g} MGy there, with it {self.after:.3g} of {self.limit:.3g} MGy over "
-            f"{self.area:.3g} µm²."
-        )
-
-
-def conflicts(history: History, limit: Any) -> tuple[Conflict, ...]:
-    """Find planned exposures that would spend more than a limit where others were before.
-
-    Parameters
-    ----------
-    history : History
-        With recorded and planned exposures; those earlier in time order count as before.
-    limit : float or Quantity
-        Dose that no place may get, MGy, such as that of a :class:`Budget`.
-
-    Returns
-    -------
-    tuple of Conflict
-        In time order. A place counts where an earlier exposure left something and the sum is
-        above the limit.
-    """
-    most = float(positive(limit, "megagray", "The limit"))
-    inside = history.placed(surface=False)
-    found = []
-    for index in np.flatnonzero(inside).tolist():
-        if history.exposures[index].planned:
-            earlier = [i for i in _touching(history, index) if inside[i]]
-            found += [_conflict(history, index, earlier, most)] if earlier else []
-    return tuple(one for one in found if one is not None)
-
-
-def _touching(history: History, index: int) -> list[int]:
-    """Earlier exposures whose footprints may meet that of one."""
-    centres, radii = history.extents
-    away = np.linalg.norm(centres[:index] - centres[index], axis=1)
-    return np.flatnonzero(away <= radii[:index] + radii[index]).tolist()
-
-
-def _conflict(history: History, index: int, earlier: list[int], most: float) -> Conflict | None:
-    grid, cell = _grid_over(history, index)
-    points = np.vstack([grid, *_edges(history, [*earlier[-_NEIGHBOURS:], index])])
-    parts = np.array([history.doses[i] * history.relative(i, points) for i in earlier])
-    before = parts.sum(axis=0)
-    own = history.doses[index] * history.relative(index, points)
-    spent = (own > 0) & (before > 0) & (before + own > most)
-    if not spent.any():
-        return None
-    return Conflict(
-        history.exposures[index],
-        tuple(
-            history.exposures[i]
-            for i, part in zip(earlier, parts, strict=True)
-            if part[spent].any()
-        ),
-        float(before[spent].max()),
-        float((before + own)[spent].max()),
-        float(spent[: len(grid)].sum() * cell),
-        most,
-    )
-
-
-def _grid_over(history: History, index: int) -> tuple[Floats, float]:
-    """Points (n, 2) over a footprint, halo included, and the area each stands for, µm²."""
-    one = history.exposures[index]
-    margin = max((margin for margin, _ in one.halo), default=0.0)
-    if one.beam_radius is not None:
-        one = replace(one, beam_radius=one.beam_radius + margin)
-    elif one.beam_size is not None:
-        height, width = one.beam_size
-        one = replace(one, beam_size=(height + 2 * margin, width + 2 * margin))
-    polygon = to_common(history, index, contours(one, (0.0,))[0].polygon)
-    low, high = polygon.min(axis=0), polygon.max(axis=0)
-    y, x = (np.linspace(a, b, _SIDE) for a, b in zip(low, high, strict=True))
-    grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
-    return grid, float(np.prod((high - low) / (_SIDE - 1)))
-
-
-def _edges(history: History, indices: Iterable[int]) -> list[Floats]:
-    """Points just within wings and cores: there sums are highest."""
-    found = []
-    for lines in outlines(history, indices, (0.0, 1.0)).values():
-        for line in lines:
-            middle = line.polygon.mean(axis=0)
-            found.append(middle + (line.polygon[::2] - middle) * (1 - 1e-6))
-    return found
-
-
-@dataclass(frozen=True)
-class Duplicate:
-    """Two records of the same images.
-
-    Attributes
-    ----------
-    first, second : Exposure
-    images : int
-        How many they share.
-    """
-
-    first: Exposure
-    second: Exposure
-    images: int
-
-    def __str__(self) -> str:
-        return (
-            f"Exposures {self.first.id!r} and {self.second.id!r} record the same {self.images} "
-            "images; keep one of them."
-        )
-
-
-def duplicates(exposures: Sequence[Exposure]) -> tuple[Duplicate, ...]:
-    """Recognise images that are recorded twice, such as by two copies of one mdoc.
-
-    Images are the same where modality, time stamp and tilt are; records without time stamps
-    where everything else is.
-    """
-    seen: dict[Any, int] = {}
-    shared: dict[tuple[int, int], int] = {}
-    for index, one in enumerate(exposures):
-        if one.planned:
-            continue
-        for stamp, count in _stamps(one):
-            first = seen.setdefault(stamp, index)
-            if first != index:
-                shared[first, index] = shared.get((first, index), 0) + count
-    return tuple(
-        Duplicate(exposures[first], exposures[second], count)
-        for (first, second), count in shared.items()
-    )
-
-
-def _stamps(one: Exposure) -> list[tuple[Any, int]]:
-    """Give what tells images apart, with how many images each stands for."""
-    if one.times:
-        pairs = zip(one.times, one.tilts, strict=True)
-        return [((one.modality, time, round(tilt, 2)), one.images) for time, tilt in pairs if time]
-    place = (one.frame, tuple(round(v, 3) for v in one.aim), one.beam_radius, one.beam_size)
-    what = (one.modality, one.time, one.tilts, one.dose_per_image, one.fluence)
-    return [((*what, *place), one.image_count)]
