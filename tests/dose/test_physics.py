@@ -80,7 +80,7 @@ def test_doses_take_arrays_and_quantities():
         (lambda: electron_dose(10, 300_000), "60-1000 kV"),
         (lambda: conversion_factor(100, "H2Xx"), "chemical formula"),
         (lambda: conversion_factor(100, "TmO"), "excitation energy"),
-        (lambda: conversion_factor(100, ""), "A material is ''"),
+        (lambda: conversion_factor(100, ""), "empty formula"),
         (lambda: depth_mean(0.0), "share above 0"),
         (lambda: depth_mean(1.2), "share above 0"),
         (lambda: tilted_mean(0.5, 90), "edge-on"),
