@@ -177,7 +177,7 @@ def ours(stack: np.ndarray) -> np.ndarray:
     inside = np.random.default_rng(0).permutation(inside)
     data = stack.reshape(len(stack), -1)[:, inside]
     cut = Windows(data, grid[None][:, :, inside], np.zeros((len(stack), 3)), 0.003)
-    fits, _ = fit_beads(
+    fits = fit_beads(
         profile, cut, np.zeros((len(stack), 1, 3)), NoiseModel(0.0, 1.0, 1.0),
         np.full(3, 0.5), rough=True,
     )  # fmt: skip

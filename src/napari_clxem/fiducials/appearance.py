@@ -75,7 +75,7 @@ def best_profile(
         return profiles[0]
     few = windows.take(np.arange(min(_TRIAL, len(windows.data))))
     starts = np.zeros((len(few.data), 1, few.offsets.shape[1]))
-    trials = [fit_beads(p, few, starts, noise, leash, rough=True)[0] for p in profiles]
+    trials = [fit_beads(p, few, starts, noise, leash, rough=True) for p in profiles]
     chi2 = np.array([t.chi2 for t in trials])
     apart = np.array([np.log(t.width[:, 0]) for t in trials]) / _WIDTH_SD
     best = chi2.min(axis=0)

@@ -20,7 +20,7 @@ from napari_clxem.fiducials.localisation import (
     BeadFits,
     concatenate,
     fit_all,
-    fit_beads,
+    fit_and_compare,
     replace_rows,
     select,
 )
@@ -235,7 +235,7 @@ class BlockFits:
         )
         starts = np.stack([some.starts[i] for some, i in places])
         profile = best_profile(self._profiles, windows, noise, self._leash)
-        fits, equations = fit_beads(profile, windows, starts, noise, self._leash)
+        fits, remains = fit_and_compare(profile, windows, starts, noise, self._leash)
         answers = reasons(fits, self._flags(windows), self._shape, self._threshold, self._size)
         saturated = np.array(
             [
@@ -245,7 +245,7 @@ class BlockFits:
         )
         good = np.flatnonzero((answers == "") & ~saturated)
         if len(good):
-            noise = measure_noise(equations.remains(good), noise)
+            noise = measure_noise(remains(good), noise)
         return _Appearance(profile, noise)
 
     @staticmethod

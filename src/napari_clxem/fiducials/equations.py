@@ -1,32 +1,63 @@
-"""The normal equations of many windows at once: compiled, or by NumPy while the compiler works."""
+"""Fits of many windows at once: compiled, or by NumPy while the compiler works."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_clxem.fiducials import compiling
+from napari_clxem.fiducials import compiling, plain_fits
 from napari_clxem.fiducials.modelling import (
+    FLAT,
+    SLACK,
+    STIFF,
+    STILL,
+    WIDEST,
+    WIDTH_SD,
+    Flags,
+    Indices,
     Layout,
     NoiseModel,
     Windows,
-    evaluate,
-    patterns,
-    solve,
 )
 from napari_clxem.fiducials.profiles import Floats, Profile
 from napari_clxem.fiducials.residuals import Remains, pattern_degrees, remains_of
 
-Rows = NDArray[np.intp]
-
-_PART = 64
+_PART = 32
 """Windows that a thread takes at a time."""
+
+_SETTLED = 0.15
+"""Last step, in sd, of fits that count as settled."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Fitted parameters of n windows.
+
+    Parameters
+    ----------
+    parameters : (n, p) ndarray
+    converged : (n,) ndarray of bool
+    normal : (n, p, p) ndarray
+        Normal matrix at the solution, the width prior included.
+    cost : (n,) ndarray
+        Squared residuals over their variances.
+    models : (n or 0, m) ndarray
+        Expected pixels, where they were asked for.
+    """
+
+    parameters: Floats
+    converged: Flags
+    normal: Floats
+    cost: Floats
+    models: Floats
 
 
 class Equations:
-    """Normal equations of windows, and the models that were accepted.
+    """What is to be fitted to windows, and how it is solved.
 
     Parameters
     ----------
@@ -38,68 +69,51 @@ class Equations:
         Which parameter sits where.
     noise : NoiseModel
         Variance of a pixel.
-
-    Attributes
-    ----------
-    cost : (n,) ndarray
-        Squared residuals over their variances, of the accepted parameters.
     """
 
     def __init__(
         self, profile: Profile, windows: Windows, layout: Layout, noise: NoiseModel
     ) -> None:
-        self.layout, self.noise = layout, noise
+        self.profile, self.windows, self.layout, self.noise = profile, windows, layout, noise
         self.degrees = pattern_degrees(layout.ndim)
-        self._profile = profile
-        self._windows = Windows(
-            np.ascontiguousarray(windows.data, dtype=float),
-            np.ascontiguousarray(windows.offsets, dtype=float),
-            windows.centres,
-            windows.pixel,
+        self._half = np.abs(windows.offsets).max(axis=(0, 2)).astype(float)
+
+    def solve(
+        self, start: Floats, leash: Floats, passes: Sequence[tuple[int, int]], keep: bool
+    ) -> Solution:
+        """Fit from the centres of `start` (n, p), in passes of so many pixels and steps.
+
+        `keep` asks for the models.
+        """
+        n, wide = len(start), self.layout.size + 1
+        kernels = compiling.ready("fit_kernels")
+        if kernels is None:
+            now, normal, last, models = plain_fits.fit(
+                self.profile, self.windows, self.layout, self.noise, start, leash, passes
+            )
+        else:
+            now, normal, last = np.empty_like(start), np.empty((n, wide, wide)), np.empty(n)
+            models = np.empty((n if keep else 0, self.windows.data.shape[1]), np.float32)
+            limits = np.array([WIDTH_SD, WIDEST, SLACK, FLAT, STILL, STIFF])
+            steps = np.array(passes, dtype=np.int64)
+            bound = np.ascontiguousarray(leash, dtype=float)
+
+            def job(rows: Indices) -> None:
+                kernels.fit(
+                    *self._singles, rows, start, self.layout.beads, self._tables,
+                    self.profile.step, self._line, steps, limits, bound, now, normal, last, models,
+                )  # fmt: skip
+
+            compiling.spread(job, self._parts(n))
+        prior = np.zeros(self.layout.size)
+        prior[self.layout.first_width : self.layout.first_background] = WIDTH_SD**-2
+        return Solution(
+            now, last < _SETTLED, normal[:, :-1, :-1] + np.diag(prior), normal[:, -1, -1], models
         )
-        self._half = np.abs(windows.offsets).max(axis=(0, 2))
-        # Two models of each window, and which of them was accepted.
-        self._models = np.zeros((2, *windows.data.shape))
-        self.cost = np.full(len(windows.data), np.nan)
-        self._side = np.zeros(len(windows.data), dtype=np.intp)
 
-    def linear(self, start: Floats, rows: Rows, most: int) -> Floats:
-        """Least squares for amplitudes and background at the centres of `start` (n, p).
-
-        `most` pixels of each window are looked at.
-        """
-        parameters = start.copy()
-        linear = [self.layout.amplitude(k) for k in range(self.layout.beads)]
-        parameters[:, linear] = 1.0
-        linear += list(range(self.layout.first_background, self.layout.size))
-        normal, _ = self._gather(parameters, rows, whole=True, most=most)
-        parameters[:, linear] = solve(normal[:, linear][:, :, linear], normal[:, linear, -1])
-        return parameters
-
-    def at(self, parameters: Floats, rows: Rows, most: int) -> tuple[Floats, Floats]:
-        """Give bordered normal equations at `parameters`, and the cost under the accepted weights.
-
-        `most` pixels of each window are looked at.
-
-        Returns
-        -------
-        normal : (n, p + 1, p + 1) ndarray
-            Normal matrix, bordered by gradient and cost; of the given rows only.
-        cost : (n,) ndarray
-            Squared residuals by the variances of the model accepted before.
-        """
-        normal, sums = self._gather(parameters, rows, most=most)
-        return normal, sums[:, 0]
-
-    def accept(self, rows: Rows) -> None:
-        """Keep the models of the last parameters for some rows."""
-        self._side[rows] = 1 - self._side[rows]
-
-    def remains(self, rows: Rows) -> Remains:
+    def remains(self, solution: Solution, rows: Indices) -> Remains:
         """Compare some windows with what was fitted to them."""
-        return remains_of(
-            self._windows.take(rows), self._models[self._side[rows], rows], self.noise
-        )
+        return remains_of(self.windows.take(rows), solution.models[rows], self.noise)
 
     def leftovers(self, parameters: Floats, bead: int) -> tuple[Floats, Floats, Floats]:
         """Give the normal equations with smooth patterns and ovalness about a bead.
@@ -110,96 +124,43 @@ class Equations:
         valid, lobe : (n,) ndarray
             Valid pixels, and the sum over them of the bead of unit peak.
         """
-        normal, sums = self._gather(parameters, np.arange(len(parameters)), bead=bead)
+        kernels = compiling.ready("fit_kernels")
+        if kernels is None:
+            return plain_fits.leftovers(
+                self.profile, self.windows, self.layout, self.noise, parameters, bead,
+                self.degrees, self._half,
+            )  # fmt: skip
+        n, wide = len(parameters), self.layout.size + len(self.degrees) + 3
+        normal, sums = np.empty((n, wide, wide)), np.empty((n, 3))
+
+        def job(rows: Indices) -> None:
+            kernels.leftovers(
+                *self._singles, rows, parameters, self.layout.beads, self._tables,
+                self.profile.step, self._line, bead, self.degrees, self._half, normal, sums,
+            )  # fmt: skip
+
+        compiling.spread(job, self._parts(n))
         return normal, sums[:, 1], sums[:, 2]
 
-    def _gather(
-        self,
-        parameters: Floats,
-        rows: Rows,
-        whole: bool = False,
-        most: int | None = None,
-        bead: int = -1,
-    ) -> tuple[Floats, Floats]:
-        wide = self.layout.size + (len(self.degrees) + 3 if bead >= 0 else 1)
-        normal = np.zeros((len(parameters), wide, wide))
-        sums = np.zeros((len(parameters), 3))
-        few = self._windows.data.shape[1] if most is None else most
-        kernels = compiling.ready("fit_kernels")
-        gather = self._plainly if kernels is None else self._compiled(kernels)
+    @staticmethod
+    def _parts(count: int) -> list[Indices]:
+        rows = np.arange(count, dtype=np.int64)
+        return [rows[first : first + _PART] for first in range(0, count, _PART)]
 
-        def job(part: Rows) -> None:
-            gather(part, parameters, whole, few, bead, normal, sums)
+    @cached_property
+    def _singles(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Pixels and where they are, as kernels take them."""
+        return (
+            np.ascontiguousarray(self.windows.data, dtype=np.float32),
+            np.ascontiguousarray(self.windows.offsets, dtype=np.float32),
+        )
 
-        parts = [rows[first : first + _PART] for first in range(0, len(rows), _PART)]
-        compiling.spread(job, parts)
-        return normal, sums
+    @cached_property
+    def _tables(self) -> NDArray[np.float32]:
+        """The profile's tables (3, nz, nr): value, radial and axial derivative."""
+        tables = (self.profile.values, self.profile.radial, self.profile.axial)
+        return np.ascontiguousarray(np.stack(tables), dtype=np.float32)
 
-    def _compiled(self, kernels: Any) -> Any:
-        profile, noise, windows = self._profile, self.noise, self._windows
-        tables = kernels.tables_of(profile)
-        line = np.array([noise.offset, noise.gain, noise.floor])
-
-        def gather(
-            rows: Rows,
-            parameters: Floats,
-            whole: bool,
-            most: int,
-            bead: int,
-            normal: Floats,
-            sums: Floats,
-        ) -> None:
-            kernels.gather(
-                windows.data,
-                windows.offsets,
-                rows,
-                parameters,
-                self.layout.beads,
-                tables,
-                profile.step,
-                line,
-                whole,
-                most,
-                self._models,
-                self._side,
-                bead,
-                self.degrees,
-                self._half,
-                normal,
-                sums,
-            )
-
-        return gather
-
-    def _plainly(
-        self,
-        rows: Rows,
-        parameters: Floats,
-        whole: bool,
-        most: int,
-        bead: int,
-        normal: Floats,
-        sums: Floats,
-    ) -> None:
-        """Do with NumPy what the kernel does."""
-        part = self._windows.take(rows)
-        at = parameters[rows]
-        model, jacobian = evaluate(self._profile, part.offsets[:, :, :most], at, self.layout)
-        data = part.data[:, :most]
-        valid = np.isfinite(data)
-        known = np.where(valid, data, 0.0)
-        weight = valid / self.noise.variance(known if whole else model)
-        left = known if whole else np.where(valid, data - model, 0.0)
-        if bead >= 0:
-            extra = patterns(
-                part.offsets, at, self.layout, bead, self.degrees, self._half, jacobian
-            )
-            jacobian = np.concatenate([jacobian, extra], axis=1)
-            sums[rows, 1] = valid.sum(axis=1)
-            sums[rows, 2] = (jacobian[:, self.layout.amplitude(bead)] * valid).sum(axis=1)
-        every = np.concatenate([jacobian, left[:, None]], axis=1)
-        normal[rows] = (every * weight[:, None]) @ every.transpose(0, 2, 1)
-        side = self._side[rows]
-        old = valid / self.noise.variance(self._models[side, rows, :most])
-        sums[rows, 0] = (old * left**2).sum(axis=1)
-        self._models[1 - side, rows, :most] = model
+    @cached_property
+    def _line(self) -> Floats:
+        return np.array([self.noise.offset, self.noise.gain, self.noise.floor])

@@ -7,32 +7,27 @@ the maximum-likelihood solution for Poisson counts, and weighted least squares o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_clxem.fiducials.equations import Equations
+from napari_clxem.fiducials.equations import Equations, Solution
 from napari_clxem.fiducials.modelling import (
-    WIDTH_SD,
     Flags,
+    Indices,
     Layout,
     NoiseModel,
     Windows,
     invert,
     profile_volume,
-    solve,
 )
 from napari_clxem.fiducials.profiles import Floats, Profile
-from napari_clxem.fiducials.residuals import Smooth, smooth_residuals
+from napari_clxem.fiducials.residuals import Remains, Smooth, smooth_residuals
 
-_WIDEST = float(np.log(2.5))
 _STEPS, _FEW_STEPS = 15, 5
 _BATCH = 1024
-_FLAT = 0.01
-_STILL, _SETTLED = 0.1, 0.15
-"""Last step, in sd, of fits that need no further one, and of those that count as settled."""
-
 _FEW = 300
 """Pixels that suffice to start a fit."""
 
@@ -102,104 +97,12 @@ def concatenate(parts: list[BeadFits]) -> BeadFits:
     return BeadFits(**{k: np.concatenate([getattr(p, k) for p in parts]) for k in names})
 
 
-def _clip(parameters: Floats, start: Floats, layout: Layout, leash: Floats) -> Floats:
-    """Keep centres within `leash` of their start and widths within what a bead can be."""
-    parameters = parameters.copy()
-    for k in range(layout.beads):
-        at = layout.centre(k)
-        parameters[:, at] = np.clip(parameters[:, at], start[:, at] - leash, start[:, at] + leash)
-    widths = slice(layout.first_width, layout.first_background)
-    parameters[:, widths] = np.clip(parameters[:, widths], -_WIDEST, _WIDEST)
-    return parameters
-
-
-def _steps(
-    start: Floats,
-    layout: Layout,
-    equations: Equations,
-    leash: Floats,
-    most: int,
-    steps: int,
-) -> tuple[Floats, Flags, Floats]:
-    """Levenberg-Marquardt steps on every window at once; windows that are done drop out.
-
-    `most` pixels of each window are looked at.
-
-    Returns
-    -------
-    parameters : (n, p) ndarray
-    converged : (n,) ndarray of bool
-    normal : (n, p, p) ndarray
-        Normal matrix at the solution, the width prior included.
-    """
-    everyone = np.arange(len(start))
-    now = start.copy()
-    normal = equations.at(now, everyone, most)[0]
-    equations.accept(everyone)
-    last = np.full(len(start), np.inf)
-    damping = np.full(len(start), 1e-3)
-    prior = np.zeros(layout.size)
-    prior[layout.first_width : layout.first_background] = WIDTH_SD**-2
-    centres = np.concatenate(
-        [np.arange(layout.size)[layout.centre(k)] for k in range(layout.beads)]
-    )
-    active = everyone
-    for _ in range(steps):
-        current, edge = now[active], normal[active]
-        matrix = edge[:, :-1, :-1] + np.diag(prior)
-        gradient = edge[:, :-1, -1] - prior * current
-        before = edge[:, -1, -1] + current**2 @ prior
-        diagonal = np.einsum("npp->np", matrix)
-        step = solve(
-            matrix + damping[active, None, None] * diagonal[:, :, None] * np.eye(layout.size),
-            gradient,
-        )
-        trial = _clip(current + step, start[active], layout, leash)
-        there, cost = equations.at(_placed(now, active, trial), active, most)
-        after = cost[active] + trial**2 @ prior
-        better = after <= before * (1.0 + 1e-12)
-        # in sd, or more, since a parameter's own curvature knows nothing of the others
-        moved = np.abs(trial - current)[:, centres] * np.sqrt(diagonal[:, centres])
-        rows = active[better]
-        now[rows] = trial[better]
-        normal[rows] = there[rows]
-        equations.accept(rows)
-        last[rows] = moved[better].max(axis=1)
-        # Sharp beads curve the cost more than their derivatives tell, and full steps overshoot.
-        promised = np.einsum("np,np->n", step, gradient)
-        kept = (before - after) / np.maximum(promised, 1e-300)
-        shorter = np.maximum(4.0 * damping[active], 0.5)
-        damping[active] = np.where(
-            kept < 0.4, shorter, np.where(kept > 0.7, 0.1, 1.0) * damping[active]
-        )
-        # Coarse pixels make the cost of a sharp bead bumpy far below what noise can tell.
-        settled = np.abs(before - after) < _FLAT
-        last[active[settled & (moved.max(axis=1) < 0.5)]] = 0.0
-        active = active[(damping[active] < 1e8) & (last[active] > _STILL)]
-        if not len(active):
-            break
-    equations.cost = normal[:, -1, -1]
-    return now, last < _SETTLED, normal[:, :-1, :-1] + np.diag(prior)
-
-
-def _placed(now: Floats, rows: NDArray[np.intp], trial: Floats) -> Floats:
-    placed = now.copy()
-    placed[rows] = trial
-    return placed
-
-
 def _bead_row(
-    profile: Profile,
-    windows: Windows,
-    equations: Equations,
-    parameters: Floats,
-    converged: Flags,
-    covariance: Floats,
-    bead: int,
-    diagnose: bool,
+    equations: Equations, solution: Solution, covariance: Floats, bead: int, diagnose: bool
 ) -> BeadFits:
     """Give one bead of every window."""
-    layout, noise = equations.layout, equations.noise
+    layout, noise, windows = equations.layout, equations.noise, equations.windows
+    parameters = solution.parameters
     at, peak = layout.centre(bead), layout.amplitude(bead)
     widths = slice(layout.first_width, layout.first_background)
     centre, amplitude, log_width = parameters[:, at], parameters[:, peak], parameters[:, widths]
@@ -207,7 +110,7 @@ def _bead_row(
     if diagnose:
         normal, valid, lobe = equations.leftovers(parameters, bead)
         smooth = smooth_residuals(normal, covariance, equations.degrees, valid)
-        seen = lobe * windows.pixel / profile_volume(profile, log_width)
+        seen = lobe * windows.pixel / profile_volume(equations.profile, log_width)
     background = parameters[:, layout.first_background] + np.einsum(
         "nd,nd->n", parameters[:, layout.first_background + 1 :], centre
     )
@@ -221,7 +124,7 @@ def _bead_row(
         background=background,
         width=np.exp(log_width),
         width_sd=np.sqrt(variances[:, widths]),
-        chi2=equations.cost / np.maximum(np.isfinite(windows.data).sum(axis=1) - layout.size, 1),
+        chi2=solution.cost / np.maximum(np.isfinite(windows.data).sum(axis=1) - layout.size, 1),
         noise=np.sqrt(noise.variance(background + amplitude)),
         structure=smooth.every,
         lopsided=smooth.odd,
@@ -229,7 +132,7 @@ def _bead_row(
         elongation=smooth.oval,
         elongation_sd=smooth.oval_sd,
         seen=seen,
-        converged=converged,
+        converged=solution.converged,
     )
 
 
@@ -240,7 +143,7 @@ def fit_beads(
     noise: NoiseModel,
     leash: Floats,
     rough: bool = False,
-) -> tuple[BeadFits, Equations]:
+) -> BeadFits:
     """Fit beads to windows.
 
     Parameters
@@ -261,30 +164,51 @@ def fit_beads(
 
     Returns
     -------
-    fits : BeadFits
+    BeadFits
         n rows for the first bead of every window, then n for the second.
-    equations : Equations
-        Which tell what the fits leave.
     """
+    equations, solution = _solve(profile, windows, starts, noise, leash, rough, False)
+    covariance = invert(solution.normal)
+    return concatenate(
+        [
+            _bead_row(equations, solution, covariance, k, not rough)
+            for k in range(equations.layout.beads)
+        ]
+    )
+
+
+def fit_and_compare(
+    profile: Profile, windows: Windows, starts: Floats, noise: NoiseModel, leash: Floats
+) -> tuple[BeadFits, Callable[[Indices], Remains]]:
+    """Fit one bead to each window; the second answer tells what some of the fits leave.
+
+    The parameters are those of :func:`fit_beads`.
+    """
+    equations, solution = _solve(profile, windows, starts, noise, leash, False, True)
+    fits = _bead_row(equations, solution, invert(solution.normal), 0, True)
+    return fits, lambda rows: equations.remains(solution, rows)
+
+
+def _solve(
+    profile: Profile,
+    windows: Windows,
+    starts: Floats,
+    noise: NoiseModel,
+    leash: Floats,
+    rough: bool,
+    keep: bool,
+) -> tuple[Equations, Solution]:
     layout = Layout(starts.shape[1], windows.offsets.shape[1])
     equations = Equations(profile, windows, layout, noise)
-    begin: Floats = np.zeros((len(starts), layout.size))
+    begin = np.zeros((len(starts), layout.size))
     for k in range(layout.beads):
         begin[:, layout.centre(k)] = starts[:, k]
     most = windows.data.shape[1]
     # A part of the pixels brings a single bead near; their order is mixed for that.
     few = most if layout.beads > 1 else min(most, max(_FEW, most // 4))
-    begin = equations.linear(begin, np.arange(len(begin)), few)
-    if few < most:
-        begin, _, _ = _steps(begin, layout, equations, leash / 2.0, few, 2)
-    steps = _FEW_STEPS if rough else _STEPS
-    found, converged, normal = _steps(begin, layout, equations, leash / 2.0, most, steps)
-    covariance = invert(normal)
-    rows = [
-        _bead_row(profile, windows, equations, found, converged, covariance, k, not rough)
-        for k in range(layout.beads)
-    ]
-    return concatenate(rows), equations
+    passes = [(few, 2)] if few < most else []
+    passes.append((most, _FEW_STEPS if rough else _STEPS))
+    return equations, equations.solve(begin, leash / 2.0, passes, keep)
 
 
 def fit_all(
@@ -302,7 +226,7 @@ def fit_all(
     parts = []
     for first in range(0, max(len(starts), 1), _BATCH):
         rows = np.arange(first, min(first + _BATCH, len(starts)))
-        parts.append(fit_beads(profile, windows.take(rows), starts[rows], noise, leash, rough)[0])
+        parts.append(fit_beads(profile, windows.take(rows), starts[rows], noise, leash, rough))
     return concatenate(parts)
 
 

@@ -15,6 +15,15 @@ Flags = NDArray[np.bool_]
 WIDTH_SD = 0.4
 """Prior sd of the logarithm of a bead's width: beads are of one make, the blur is a guess."""
 
+WIDEST = float(np.log(2.5))
+"""Most that the logarithm of a width may be off."""
+
+SLACK, FLAT, STIFF = 1.0 + 1e-6, 0.01, 1e8
+"""Factor by which a cost may seem to rise, change of cost that is none, damping that ends a fit."""
+
+STILL = 0.1
+"""Step, in sd, after which there is no further one."""
+
 
 @dataclass(frozen=True)
 class NoiseModel:

@@ -101,7 +101,7 @@ def fit_groups(
             some = alike[first : first + _BATCH]
             joint = _join(windows, some)
             starts = fits.positions[some] - joint.centres[:, None, :]
-            both, _ = fit_beads(profile, joint, starts, noise, leash / 2.0)
+            both = fit_beads(profile, joint, starts, noise, leash / 2.0)
             fits = replace_rows(fits, some.T.ravel(), both)
     return fits
 
