@@ -630,3 +630,21 @@ def test_what_comes_after_the_dock_has_gone_finds_nobody(viewer, grid, monkeypat
     going.set()
     workspace.store.commit(lambda s: edits.rename(s, "x"), "Rename")
     qtbot.wait(300)
+
+
+@pytest.mark.parametrize("name", ["moved.ome.zarr", "moved.ome.tif"])
+def test_an_image_is_written_as_it_lies_in_the_frame_shown(
+    dock, on_disk, tmp_path, qtbot, monkeypatch, said, name
+):
+    from napari_clxem.io import open_image
+
+    dataset = next(one for one in on_disk.store.session.datasets if len(one.shape) == 3)
+    frame = on_disk.view.frame
+    assert not button(dock, "Write image…").isEnabled()
+    dock._tree.choose("dataset", dataset.id)
+    qtbot.waitUntil(button(dock, "Write image…").isEnabled, timeout=5000)
+    files(monkeypatch, tmp_path / name)
+    button(dock, "Write image…").click()
+    qtbot.waitUntil((tmp_path / name).exists, timeout=20000)
+    qtbot.waitUntil(lambda: any("written" in one for one in said), timeout=5000)
+    assert open_image(tmp_path / name).meta["placed"]["frame"] == frame

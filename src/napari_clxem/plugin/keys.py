@@ -54,6 +54,9 @@ MERGE = Verb("Merge a copy…", "Bring in what was done in another copy, or a tr
 REVERT = Verb("Back to the saved file", "Go back to what the file holds; this can be undone, too")
 ADD_SITE = Verb("Add site", "Add a cell or square to the grid")
 SHOW = Verb("Show", "Show what is chosen: its images are opened")
+WRITE_IMAGE = Verb(
+    "Write image…", "Write the chosen image, as it lies in the frame shown, as OME-Zarr or OME-TIFF"
+)
 
 REPLAY = Verb("Replay", "Let the exposures happen again, in the order they were made")
 RECORD = Verb("From images", "Make exposures of what the files of the session's images say")
@@ -85,9 +88,17 @@ PROPOSE = Verb("Propose", "Look for the lamella that holds most of the target")
 BOX_HERE = Verb("Box here", "Draw a lamella about the target, to be dragged in the FIB image")
 DROP_BOX = Verb("Delete lamella", "Remove the lamella")
 WHAT_LIMITS = Verb("What limits it", "Work out what more beads near here would bring")
+FILM_TILT = Verb("Film tilt from beads", "Take the film's tilt from the beads of the volume")
+NEWER_VIEW = Verb(
+    "Newer FIB image…", "Open a later image of this place; the drift is found, targets move along"
+)
 EXPORT_TARGETS = Verb("Export…", "Write targets and lamellae for the microscope, or to print")
-PROPOSE_SITES = Verb("Propose sites", "Place a tomogram field over every target of the grid")
-WRITE_SITES = Verb("Stage list…", "Write the fields to a CSV file")
+PROPOSE_SITES = Verb(
+    "Propose sites", "Place a tomogram field over every target of the grid that has none"
+)
+FIELD_HERE = Verb("Field here", "Place a tomogram field over the chosen target")
+DROP_FIELD = Verb("Delete field", "Remove the chosen field")
+WRITE_SITES = Verb("Stage list…", "Write the planned fields to a CSV file")
 
 READ_TILTS = Verb("Read…", "Read the tilts from a file (.tlt, .rawtlt)")
 CORRELATE_HALVES = Verb("Correlate", "Correlate the halves by spatial frequency (FSC, FRC in 2D)")
@@ -131,6 +142,7 @@ TABLE = (
     REVERT,
     ADD_SITE,
     SHOW,
+    WRITE_IMAGE,
     REPLAY,
     RECORD,
     ADD_PRESET,
@@ -165,8 +177,12 @@ TABLE = (
     BOX_HERE,
     DROP_BOX,
     WHAT_LIMITS,
+    FILM_TILT,
+    NEWER_VIEW,
     EXPORT_TARGETS,
     PROPOSE_SITES,
+    FIELD_HERE,
+    DROP_FIELD,
     WRITE_SITES,
     SHOW_MAP,
     TRACE,

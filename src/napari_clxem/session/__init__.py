@@ -30,13 +30,16 @@ from napari_clxem.session.store import Store
 if TYPE_CHECKING:
     from napari_clxem.session.doses import history, target_doses
     from napari_clxem.session.records import Known, Record, record_dataset, without_known
+    from napari_clxem.session.resampling import affine_between, resample_dataset
 
 # What few need, and what takes a while to import.
 _LATER = {
     "Known": "records",
     "Record": "records",
+    "affine_between": "resampling",
     "history": "doses",
     "record_dataset": "records",
+    "resample_dataset": "resampling",
     "target_doses": "doses",
     "without_known": "records",
 }
@@ -56,6 +59,7 @@ __all__ = [
     "Site",
     "Store",
     "Target",
+    "affine_between",
     "check",
     "dataset_from_file",
     "edits",
@@ -69,6 +73,7 @@ __all__ = [
     "recover",
     "recoverable",
     "relink",
+    "resample_dataset",
     "save",
     "target_doses",
     "unsaved",

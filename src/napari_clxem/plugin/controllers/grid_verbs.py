@@ -12,6 +12,7 @@ from napari.utils.notifications import show_error, show_info
 from psygnal import Signal
 
 from napari_clxem.errors import ClxemError
+from napari_clxem.io import write_ome_tiff, write_ome_zarr
 from napari_clxem.plugin.controllers.grid_rows import MISSING, SMALL, quality
 from napari_clxem.plugin.controllers.opening import warm
 from napari_clxem.plugin.controllers.positions import default_view
@@ -25,6 +26,7 @@ from napari_clxem.session.model import Dataset
 from napari_clxem.session.pictures import Picture, keep_pictures, pictured, stand_in
 from napari_clxem.session.proposal import Proposal
 from napari_clxem.session.recovery import Recovery, unsaved
+from napari_clxem.session.resampling import resample_dataset
 from napari_clxem.session.travel import SUFFIX, Packed, another_copy, pack, session_path
 
 
@@ -195,6 +197,37 @@ class GridVerbs:
     def _say_packed(self, found: Packed) -> None:
         self.failed.emit("Packed without", found.left_out)
         show_info(f"{found.path.name} written: {found.size / 1e6:.1f} MB.")
+
+    def write_image(self, dataset: str, path: str | Path, kind: str) -> None:
+        """Write an image as it lies in the frame that is shown.
+
+        Parameters
+        ----------
+        dataset : str
+            Its id.
+        path : str or Path
+            What to write; the user has agreed that it may be overwritten.
+        kind : {"zarr", "tif"}
+            What it becomes where the name does not say.
+        """
+        store, session = self.store, self.store.session
+        chosen = edits.get(session, Dataset, dataset)
+        place = Path(path)
+        if place.suffix.lower() not in (".zarr", ".tif", ".tiff"):
+            place = place.with_name(f"{place.name}.ome.{kind}")
+        frame = self.workspace.view.frame or chosen.frame
+        write = write_ome_zarr if place.suffix.lower() == ".zarr" else write_ome_tiff
+
+        def work(progress: Progress) -> Path:
+            progress(0.0, "opening it")
+            image = resample_dataset(store, session, chosen, frame)
+            return write(image, place, overwrite=True, progress=progress)
+
+        self.task.start(
+            f"Writing {place.name}",
+            work,
+            lambda written: show_info(f"{written.name} written: {chosen.name} in {frame}."),
+        )
 
     def compare(self, path: str | Path) -> None:
         """Compare with another copy of the session; `compared` is emitted."""

@@ -28,6 +28,7 @@ from napari_clxem.session.travel import SUFFIX
 
 SESSIONS = "CLXEM session (*.clxem.json)"
 PACKAGES = f"CLXEM travel package (*{SUFFIX})"
+IMAGES = "OME-Zarr (*.ome.zarr);;OME-TIFF (*.ome.tif)"
 BOTH = f"CLXEM session or travel package (*.clxem.json *{SUFFIX})"
 
 
@@ -69,6 +70,7 @@ class SessionWidget(SessionView):
             keys.RELINK: self._on_relink,
             keys.ADD_SITE: self._on_add_site,
             keys.SHOW: self._on_show,
+            keys.WRITE_IMAGE: self._on_write_image,
             keys.UNDO: lambda: undo(self.viewer),
             keys.REDO: lambda: redo(self.viewer),
             keys.REVERT: self._on_revert,
@@ -103,6 +105,12 @@ class SessionWidget(SessionView):
 
     def _on_show(self) -> None:
         self._on_wanted(*self._tree.current)
+
+    def _on_write_image(self) -> None:
+        _, name = self._tree.current
+        path, kind = QFileDialog.getSaveFileName(self, keys.WRITE_IMAGE.tip, "", IMAGES)
+        if path:
+            self.verbs.write_image(name, path, "zarr" if "zarr" in kind else "tif")
 
     def _on_add_site(self) -> None:
         taken = {one.name for one in self._workspace.store.session.sites}

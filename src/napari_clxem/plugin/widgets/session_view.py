@@ -112,7 +112,7 @@ class SessionView(Dock):
         sites = QVBoxLayout(self._sites)
         sites.setContentsMargins(0, 0, 0, 0)
         sites.addWidget(self._tree)
-        sites.addLayout(self._pairs(keys.SHOW, keys.ADD_SITE))
+        sites.addLayout(self._pairs(keys.SHOW, keys.ADD_SITE, keys.WRITE_IMAGE))
         sites.addWidget(self._details)
         sites.addLayout(self._pairs(keys.LINK_ALL, keys.RELINK))
         column.addWidget(self._sites)
@@ -241,6 +241,7 @@ class SessionView(Dock):
             (keys.MERGE, idle and (filled or bool(store.session.sites))),
             (keys.REVERT, store.path is not None and store.dirty),
             (keys.SHOW, bool(kind)),
+            (keys.WRITE_IMAGE, idle and kind == "dataset"),
         ):
             self._button[verb].setEnabled(possible)
 
