@@ -11,7 +11,9 @@ and aimed by eye: 1 µm sd along each axis of the FIB image, and the film's dept
 sd. A lamella is what the beam leaves of the film, so a miss across the beam moves it along the
 film by the miss over the sine of the milling angle.
 
-``--plot FILE.svg`` draws the calibration.
+``--plot FILE.svg`` draws the calibration. ``--keep FILE.csv`` keeps the outcomes and ``--join
+FILE.csv ...`` sums up what several runs have kept. ``--axial-sd 0.05`` shows what promises become
+where the calibration of the stacks is believed less than it deserves.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,10 +89,20 @@ def righted(link: Link) -> Link:
     return replace(link, kind="declared", landmarks=(), estimate=estimate(upright(found)))
 
 
-def outcomes(seed: int) -> Iterator[Outcome]:
+def believed(session: Session, axial_sd: float) -> Session:
+    """Give a session whose links trust the axial scaling of stacks to `axial_sd`."""
+    links = tuple(
+        replace(one, prior=replace(one.prior, axial_sd=axial_sd)) if one.prior else one
+        for one in session.links
+    )
+    return replace(session, links=links)
+
+
+def outcomes(seed: int, axial_sd: float | None = None) -> Iterator[Outcome]:
     """Aim at every target of a grid."""
     grid, rng = point_grid(seed), np.random.default_rng([seed, 11])
-    known = graph(session_of(grid, rng))
+    session = session_of(grid, rng)
+    known = graph(believed(session, axial_sd) if axial_sd else session)
     stage = stage_axes(grid)
     for target in grid.targets:
         kind = rng.choice(list(PICK_SD))
@@ -226,14 +238,23 @@ def main() -> None:
     parser.add_argument("--grids", type=int, default=500)
     parser.add_argument("--first", type=int, default=4000, help="first seed")
     parser.add_argument("--plot", type=Path, help="where the calibration plot goes (.svg)")
+    parser.add_argument("--keep", type=Path, help="where the outcomes go (.csv)")
+    parser.add_argument("--join", type=Path, nargs="+", help="outcomes kept by earlier runs")
+    parser.add_argument("--axial-sd", type=float, help="believe the axial scaling to so much")
     options = parser.parse_args()
-    seeds = range(options.first, options.first + options.grids)
     found: list[Outcome] = []
-    for number, seed in enumerate(seeds, start=1):
-        found += outcomes(seed)
-        if number % 50 == 0:
-            print(f"{number} grids, {len(found)} targets", file=sys.stderr, flush=True)
-    print(f"{options.grids} grids from seed {options.first}, {len(found)} targets")
+    for path in options.join or ():
+        rows_kept = np.loadtxt(path, delimiter=",", ndmin=2)
+        found += [Outcome(row[0], bool(row[1]), *row[2:].tolist()) for row in rows_kept]
+    if not options.join:
+        seeds = range(options.first, options.first + options.grids)
+        for number, seed in enumerate(seeds, start=1):
+            found += outcomes(seed, options.axial_sd)
+            if number % 50 == 0:
+                print(f"{number} grids, {len(found)} targets", file=sys.stderr, flush=True)
+        print(f"{options.grids} grids from seed {options.first}, {len(found)} targets")
+    if options.keep:
+        np.savetxt(options.keep, [astuple(one) for one in found], delimiter=",", fmt="%.9g")
     print(f"{'promised':>10s}{'captured':>10s}{'95 % interval':>18s}{'targets':>9s}")
     rows = bins(found)
     for mean, share, count, (low, high) in rows:

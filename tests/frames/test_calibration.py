@@ -56,6 +56,23 @@ def test_the_region_holds_the_truth(ndim, d_out, count, height):
     assert 0.91 <= np.mean(inside) <= 0.985
 
 
+@pytest.mark.parametrize("shear", [0.002, 0.02, None])
+def test_shears_along_z_are_known_by_themselves(shear):
+    rng = np.random.default_rng(8)
+    beads = np.column_stack([np.zeros(6), rng.uniform(-8, 8, (6, 2))])
+    prior = Calibration(axial_sd=0.03, tilt_sd=2.0, axial_shear_sd=shear)
+    spread = fit(beads, beads, "affine", fixed_sigma=1e-4, prior=prior).predict_error([[4.0, 0, 0]])
+    # beads on a plane hold it level: what is higher goes sideways by the shear, if the tilt agrees
+    told = 1 / (shear or 0.015) ** 2 + 1 / np.tan(np.deg2rad(2.0)) ** 2
+    assert np.sqrt(spread[0, 1, 1]) == pytest.approx(4 / np.sqrt(told), rel=0.02)
+    assert np.sqrt(spread[0, 0, 0]) == pytest.approx(4 * 0.03, rel=0.02)
+
+
+def test_a_calibration_without_spread_is_refused():
+    with pytest.raises(PointsError, match="above 0"):
+        Calibration(axial_shear_sd=0.0)
+
+
 def test_plenty_of_landmarks_overrule_the_prior():
     rng = np.random.default_rng(1)
     moving = rng.uniform(-20, 20, (60, 2))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_clxem.errors import DegenerateError, LamellaError
-from napari_clxem.frames import fit
+from napari_clxem.frames import Affine, Calibration, fit
 from napari_clxem.lamella import (
     Lamella,
     angles_of,
@@ -24,6 +24,7 @@ from napari_clxem.lamella import (
     with_beads,
 )
 from napari_clxem.lamella.presets import MICRO_EXPANSION
+from napari_clxem.samples import point_grid
 from napari_clxem.samples.poses import fib_view
 
 angles = st.floats(1.0, 89.0)
@@ -221,3 +222,22 @@ def test_projection_must_be_one():
         beam_of(np.eye(4))
     with pytest.raises(LamellaError, match="flattens"):
         beam_of([[0, 1, 0, 0], [0, 2, 0, 0]])
+
+
+def test_of_two_views_that_fit_alike_the_upright_one_is_meant():
+    # four beads nearly on a plane: the better fit is 33 degrees off and misses by 20 µm
+    grid = point_grid(4066)
+    picks = next(one for one in grid.picks if one.fixed_frame == "fib-C")
+    prior = Calibration(scale_sd=0.02, shear_sd=0.002, axial_sd=0.02)
+    found = fit(picks.moving, picks.fixed, "affine", picks.moving_sd, picks.fixed_sd, prior=prior)
+    true = Affine(
+        grid.frames["fib-C"].from_grid @ np.linalg.inv(grid.frames["confocal-C"].from_grid)
+    )
+    assert abs(image_rotation(found.affine)) > 20
+    meant = upright(found)
+    assert abs(image_rotation(meant.affine) - image_rotation(true.matrix)) < 10
+    beads = np.array([t.position for t in grid.targets if t.site == "C"])
+    places = Affine(grid.frames["confocal-C"].from_grid).transform(beads)
+    assert np.linalg.norm(meant.transform(places) - true.transform(places), axis=1).max() < 2.0
+    # a view taken with the scan turned by so much is the other one
+    assert upright(found, 33.0) is found

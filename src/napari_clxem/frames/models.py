@@ -36,11 +36,13 @@ class Calibration:
     shear_sd : float
         Of the shear and of the difference between the in-plane scales, relative.
     axial_sd : float
-        Of the axial scale against the in-plane one, relative (refraction, focus drive); the
-        shears along z, which a tilted ice surface makes, have half of it.
+        Of the axial scale against the in-plane one, relative (refraction, focus drive).
     tilt_sd : float or None
         Of the angle between the viewing directions about either in-plane axis, degrees; None
         where nothing is known of it.
+    axial_shear_sd : float or None
+        Of the shears along z, relative: refraction at an ice surface of slope p shears a stack
+        whose axial scaling is ζ by (ζ - 1) p. Left out, half of `axial_sd`.
     """
 
     scale: float = 1.0
@@ -48,9 +50,11 @@ class Calibration:
     shear_sd: float = 0.01
     axial_sd: float = 0.1
     tilt_sd: float | None = None
+    axial_shear_sd: float | None = None
 
     def __post_init__(self) -> None:
-        deviations = (self.scale_sd, self.shear_sd, self.axial_sd, self.tilt_sd or 1.0)
+        given = [one for one in (self.tilt_sd, self.axial_shear_sd) if one is not None]
+        deviations = (self.scale_sd, self.shear_sd, self.axial_sd, *given)
         if not all(0 < value < float("inf") for value in (self.scale, *deviations)):
             raise PointsError(
                 f"The calibration prior {self} cannot be used; its scale and standard deviations "
@@ -182,7 +186,8 @@ class Model:
         found = np.full(len(_STRAINS[self.d_in]), prior.shear_sd)
         if self.d_in == 3:
             found[2] = prior.axial_sd
-            found[3:] = max(prior.axial_sd / 2, prior.shear_sd)
+            lean = prior.axial_shear_sd
+            found[3:] = max(prior.axial_sd / 2, prior.shear_sd) if lean is None else lean
         return found
 
 
@@ -262,8 +267,8 @@ def require_spread(model: Model, moving: Floats, fixed: Floats) -> int:
     if count < model.least:
         needed = model.least - count
         raise PointsError(
-            f"{count} landmark{'s' if count != 1 else ''} cannot determine a {model.name} map in "
-            f"{model.d_in}D; pick {needed} more."
+            f"{count} landmark{'s' if count != 1 else ''} cannot determine a map of model "
+            f"{model.name!r} in {model.d_in}D; pick {needed} more."
         )
     spans = span(moving), span(fixed) if model.fixed_rank > 1 else int(not _coincide(fixed))
     for side, spanned, rank in zip(
@@ -272,9 +277,9 @@ def require_spread(model: Model, moving: Floats, fixed: Floats) -> int:
         if spanned < rank:
             shape = ("coincide", "are collinear", "are coplanar")[spanned]
             raise DegenerateError(
-                f"The {count} {side} landmarks {shape}, so they do not determine a {model.name} "
-                f"map; add one off that {('point', 'line', 'plane')[spanned]} or choose a "
-                "simpler model."
+                f"The {count} {side} landmarks {shape}, so they do not determine a map of model "
+                f"{model.name!r}; add one off that {('point', 'line', 'plane')[spanned]} or "
+                "choose a simpler model."
             )
     return spans[0]
 

@@ -18,6 +18,9 @@ from napari_clxem.frames.affine import Floats
 from napari_clxem.frames.landmarks import Sigma
 from napari_clxem.lamella.slab import Lamella, axes
 
+# Scan rotation against the sample as it shows, sd, degrees: the film and the holder lean a little.
+_UPRIGHT_SD = 5.0
+
 
 def fib_projection(
     angle: float,
@@ -87,9 +90,9 @@ def image_rotation(projection: ArrayLike) -> float:
 def upright(found: Fit, rotation: float = 0.0) -> Fit:
     """Choose, of a fit and its mirror solutions, the one that shows the sample upright.
 
-    Few beads, nearly on one plane, fit as well in a view turned by half a turn, in which what is
-    higher shows further down. The microscope knows better: its scan rotation says which way is
-    up.
+    Few beads, nearly on one plane, fit as well in another view, turned by up to half a turn, in
+    which what is higher shows further down. The microscope knows better: its scan rotation says
+    which way is up to within some degrees, which counts beside how well each solution fits.
 
     Parameters
     ----------
@@ -103,9 +106,15 @@ def upright(found: Fit, rotation: float = 0.0) -> Fit:
         turn = image_rotation(one.affine) - rotation
         return abs((turn + 180.0) % 360.0 - 180.0)
 
-    if away(found) <= 90.0:
-        return found
-    return min((found, *found.alternatives), key=away)
+    solutions = (found, *found.alternatives)
+    if not found.absolute:
+        return found if away(found) <= 90.0 else min(solutions, key=away)
+
+    def unlikely(one: Fit) -> float:
+        kept = one.landmarks.only(one.inliers)
+        return float(kept.squares(one.affine).sum()) + (away(one) / _UPRIGHT_SD) ** 2
+
+    return min(solutions, key=unlikely)
 
 
 @dataclass(frozen=True, eq=False)

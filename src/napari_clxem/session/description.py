@@ -29,7 +29,7 @@ STAGE_SD = (1.5, 1.0, 0.02)
 # Conventions whose stage y runs against the rows of the image.
 Y_UP = ("fei",)
 # What is known of an affine map onto a view from any side before its landmarks are looked at.
-OBLIQUE_VIEW = Calibration(scale_sd=0.03, shear_sd=0.005, axial_sd=0.05)
+OBLIQUE_VIEW = Calibration(scale_sd=0.02, shear_sd=0.002, axial_sd=0.02, axial_shear_sd=0.02)
 # Views that do not look along the stage's z: their image axes do not run along its axes.
 OBLIQUE = ("fib", "tem")
 # Those of them that show what is higher further up.
