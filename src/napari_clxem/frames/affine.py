@@ -83,7 +83,7 @@ class Affine:
             raise PointsError("The matrix of an affine map holds NaN or infinity; mend it.")
         if matrix.shape != (2, 4):
             expected = np.eye(len(matrix))[-1]
-            if not np.allclose(matrix[-1], expected, rtol=0, atol=1e-9):
+            if np.abs(matrix[-1] - expected).max() > 1e-9:
                 raise PointsError(
                     f"The last row of an affine matrix is {tuple(matrix[-1])}; it must be "
                     f"{tuple(expected)}."

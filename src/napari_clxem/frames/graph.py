@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import count
 
 import numpy as np
@@ -128,13 +129,15 @@ class FrameGraph:
         if name in self._links:
             raise ClxemError(f"There is a link {name!r} already; choose another identifier.")
         self._given[name] = transform
-        self._join(name, start, end, completed(transform, start, end, tilt_sd))
+        self._join(name, start, end, *_both_ways(transform, start, end, tilt_sd))
 
-    def _join(self, name: str, start: Node, end: Node, forward: UncertainAffine) -> None:
+    def _join(
+        self, name: str, start: Node, end: Node, forward: UncertainAffine, back: UncertainAffine
+    ) -> None:
         self._found.clear()
         self._links[name] = Step(start.name, end, name, forward)
         self._steps[start.name].append(self._links[name])
-        self._steps[end.name].append(Step(end.name, start, name, forward.inverted()))
+        self._steps[end.name].append(Step(end.name, start, name, back))
 
     def transform(self, start: str, end: str, points: ArrayLike | None = None) -> Route:
         """Find the route with the smallest predicted error at the given points.
@@ -233,7 +236,8 @@ class FrameGraph:
         found.adjustment = adjusted(steps, self._given, loops)
         for name, step in self._links.items():
             forward = found.adjustment.maps.get(name, step.map)
-            found._join(name, self._nodes[step.start], step.end, forward)
+            start = self._nodes[step.start]
+            found._join(name, start, step.end, forward, forward.inverted())
         return found
 
     def _routes(self, node: Node, end: str, points: Floats | None) -> Iterator[tuple[float, Route]]:
@@ -285,3 +289,12 @@ class AdjustedGraph(FrameGraph):
 def _adjustable(step: Step) -> bool:
     """Tell whether a link is an affine map of known error."""
     return not step.map.bends and bool(np.isfinite(step.map.covariance).all())
+
+
+@lru_cache(maxsize=1024)  # a document makes its graph anew with every step; most maps are the same
+def _both_ways(
+    transform: UncertainAffine, start: Node, end: Node, tilt_sd: float
+) -> tuple[UncertainAffine, UncertainAffine]:
+    """Complete a map to 3D, and give the way back, too."""
+    forward = completed(transform, start, end, tilt_sd)
+    return forward, forward.inverted()

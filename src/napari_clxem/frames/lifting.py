@@ -111,9 +111,10 @@ def _upright(linear: Floats, transform: UncertainAffine, end: Node) -> tuple[Flo
     """
 
     def rows(entries: Floats) -> Floats:
-        cross = np.cross(entries[0, :3], entries[1, :3])
-        normal = cross / np.sqrt(np.linalg.norm(cross))
-        return np.vstack([np.append(normal, end.z[0]), entries])
+        cross = np.cross(entries[..., 0, :3], entries[..., 1, :3])
+        first = np.full((*cross.shape[:-1], 1, 4), end.z[0])
+        first[..., 0, :3] = cross / np.sqrt(np.linalg.norm(cross, axis=-1, keepdims=True))
+        return np.concatenate([first, entries], axis=-2)
 
     entries = np.column_stack([linear, Affine(transform.matrix).transform(transform.centre)[0]])
     return rows(entries), _jacobian(rows, entries)
@@ -127,12 +128,8 @@ def _with_z_column(covariance: Floats, lean: float) -> Floats:
 
 
 def _jacobian(function: Callable[[Floats], Floats], entries: Floats) -> Floats:
-    """Differentiate a smooth function of matrix entries by central differences."""
+    """Differentiate a smooth function of stacks of matrices by central differences."""
     step = 1e-6 * np.abs(entries[:, :3]).max()
-    columns = []
-    for index in range(entries.size):
-        change = np.zeros(entries.shape)
-        change.flat[index] = step
-        difference = function(entries + change) - function(entries - change)
-        columns.append(difference.ravel() / (2 * step))
-    return np.array(columns).T
+    changes = step * np.eye(entries.size).reshape(-1, *entries.shape)
+    difference = function(entries + changes) - function(entries - changes)
+    return np.asarray(difference.reshape(entries.size, -1).T / (2 * step))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,16 @@ def _rows(matrix: Floats) -> tuple[tuple[float, ...], ...]:
 
 def graph(session: Session) -> FrameGraph:
     """Give the graph of a session's frames; links that cannot be solved yet are left out."""
-    return _graph(session.frames, session.links)
+    global _last
+    frames, links, found = _last
+    if frames is not session.frames or links is not session.links:
+        found = _graph(session.frames, session.links)
+        _last = (session.frames, session.links, found)
+    return found
+
+
+# Asked for many times a step: to find it by what it is made of takes ms for many landmarks.
+_last: tuple[Any, Any, FrameGraph] = (None, None, FrameGraph())
 
 
 # A plane whose things lie within so much of it, µm, tells by them how it lies in a volume: so does

@@ -11,6 +11,7 @@ from napari.utils.notifications import show_error
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin.controllers.registry import workspace_for
 from napari_clxem.session import Store
+from napari_clxem.session.geometry import graph
 from napari_clxem.session.travel import session_path
 
 
@@ -56,7 +57,9 @@ def save_session(viewer: Any, path: str | Path | None = None) -> None:
 
 def _opened(path: str | Path) -> Store:
     warm()
-    return Store.open(session_path(path))
+    store = Store.open(session_path(path))
+    graph(store.session)  # its fits are known when the window asks
+    return store
 
 
 def _say(error: Exception) -> None:
