@@ -20,7 +20,7 @@ from napari_clxem.dose import (
     cumulative_map,
 )
 from napari_clxem.errors import ClxemError
-from napari_clxem.frames import Affine, FrameGraph, UncertainAffine
+from napari_clxem.frames import Affine, FrameGraph, UncertainAffine, fit
 
 SXT = np.arange(-65, 66)
 
@@ -266,7 +266,129 @@ def test_the_blurred_edge_is_that_of_a_gaussian():
     local = np.column_stack([np.zeros(9), 20.0 + np.linspace(-3, 3, 9)])
     there = graph.transform("sxt", "map").transform(local)
     expected = ndtr(-np.linspace(-3, 3, 9) / 1.5)
-    assert history.interval(there).mean == pytest.approx(expected, abs=0.04)
+    # 39 displacements, of which none lies more than a few off the normal distribution
+    assert history.interval(there).mean == pytest.approx(expected, abs=0.07)
+
+
+def turned_link(shift_sd=0.05, angle_sd=1.0, centre=(0.0, 0.0)):
+    """A frame that lies on the map, known best at `centre`, and turned by an unknown angle."""
+    graph = FrameGraph()
+    graph.add_frame("map", 2, (0.0, 0.0))
+    graph.add_frame("sxt", 2)
+    known = UncertainAffine.declared(np.eye(3), centre, shift_sd, angle_sd=angle_sd)
+    graph.add_link("sxt", "map", known)
+    return graph, known
+
+
+def sampled(exposures, known, points, count=2000):
+    """Doses (count, n) with the link drawn at random from its covariance, Monte Carlo."""
+    rng = np.random.default_rng(9)
+    root = np.linalg.cholesky(known.covariance + 1e-12 * np.eye(6))
+    doses = []
+    for entries in rng.normal(size=(count, 6)) @ root.T:
+        change = entries.reshape(2, 3)
+        linear = np.eye(2) + change[:, :2]
+        own = (points - known.centre - change[:, 2]) @ np.linalg.inv(linear).T + known.centre
+        doses.append(sum(one.dose_at(own) for one in exposures))
+    return np.array(doses)
+
+
+SLIT = {"frame": "sxt", "tilts": (0.0,), "beam_radius": None, "dose_per_image": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("exposures", "points"),
+    [
+        # a long lever arm moves the whole footprint
+        ([exposure(frame="sxt", aim=(300.0, 0.0))], [[300.0, x] for x in (8.0, 12.0, 16.0, 20.0)]),
+        # a beam aimed at the link's centre moves where it reaches far from it
+        (
+            [exposure(**SLIT, aim=(0.0, 0.0), beam_size=(20.0, 600.0))],
+            [[12.0, 290.0], [9.0, 290.0], [9.0, 2.0], [11.0, 2.0]],
+        ),
+        # one aimed far from it does not where it reaches the centre
+        (
+            [exposure(**SLIT, aim=(0.0, 100.0), beam_size=(20.0, 220.0))],
+            [[9.5, 0.0], [10.5, 0.0], [9.0, 200.0], [12.0, 200.0]],
+        ),
+        # two on either side of it move against each other
+        (
+            [
+                exposure(**SLIT, aim=(0.0, -100.0), beam_size=(20.0, 202.0)),
+                exposure(**SLIT, aim=(0.0, 100.0), beam_size=(20.0, 202.0)),
+            ],
+            [[9.0, -150.0], [9.0, 150.0], [9.5, 0.0], [12.0, 150.0]],
+        ),
+    ],
+)
+def test_an_unknown_angle_moves_footprints_as_monte_carlo_does(exposures, points):
+    graph, known = turned_link()
+    places = np.array(points)
+    found = History(exposures, graph, "map").interval(places)
+    drawn = sampled(exposures, known, places)
+    most = drawn.max()
+    assert found.mean == pytest.approx(drawn.mean(axis=0), abs=0.08 * most)
+    held = (drawn >= found.low - 1e-9) & (drawn <= found.high + 1e-9)
+    assert held.mean(axis=0).min() > 0.85
+    sure = np.ptp(np.quantile(drawn, (0.01, 0.99), axis=0), axis=0) == 0
+    assert found.low[sure] == pytest.approx(found.high[sure])
+
+
+def test_the_interval_over_a_map_is_that_at_its_points():
+    graph, _ = turned_link(centre=(40.0, 20.0))
+    history = History(
+        [exposure(frame="sxt", aim=(300.0, 10.0)), exposure(frame="map")], graph, "map"
+    )
+    over = history.interval_map((285.0, -10.0), (9, 11), 4.0)
+    y, x = np.mgrid[:9, :11] * 4.0
+    points = np.column_stack([285.0 + y.ravel(), -10.0 + x.ravel()])
+    at = history.interval(points)
+    for name in ("dose", "mean", "low", "high"):
+        assert getattr(over, name).ravel() == pytest.approx(getattr(at, name))
+
+
+def test_displacements_have_the_covariance_that_the_links_predict():
+    """Through a plane and two links, of which one is tilted."""
+    graph = FrameGraph()
+    graph.add_frame("map", 2, (2.0, 0.5))
+    graph.add_frame("stack", 3)
+    graph.add_frame("sxt", 3)
+    tilted = np.eye(4)
+    tilted[:3, :3] = [[0.98, -0.2, 0.0], [0.2, 0.98, 0.0], [0.0, 0.0, 1.0]]
+    tilted[:3, 3] = [3.0, 10.0, -20.0]
+    graph.add_link("sxt", "stack", UncertainAffine.declared(tilted, (1, 2, 3), 0.2, 0.5, 0.01, 0.3))
+    graph.add_link("stack", "map", UncertainAffine.declared(np.eye(3), (5, 9), 0.1, 0.2))
+    found = [exposure(frame="sxt", aim=aim) for aim in ((-60.0, 5.0), (10.0, 80.0), (30.0, -40.0))]
+    errors, unknown = History(found, graph, "map").displaced
+    assert unknown == ()
+    places = np.array([[10.0, -70.0], [0.0, 0.0], [90.0, 40.0]])
+    moved = np.einsum(
+        "kij,nj->kni", errors[:, 0], np.column_stack([np.zeros(3), places, np.ones(3)])
+    )
+    back = graph.transform("map", "sxt", places)
+    assert np.einsum("kni,knj->nij", moved, moved) / len(moved) == pytest.approx(
+        back.predict_error(places), rel=1e-3, abs=1e-6
+    )
+
+
+def test_a_warp_places_each_exposure_where_it_bends_to():
+    """Aims far from each other are laid by the warp itself, not by an affine map near it."""
+    rng = np.random.default_rng(4)
+    moving = rng.uniform(0, 200, (60, 2))
+    bent = moving + np.column_stack([4 * np.sin(moving[:, 1] / 40), 3 * np.cos(moving[:, 0] / 50)])
+    graph = FrameGraph()
+    graph.add_frame("map", 2)
+    graph.add_frame("sxt", 2)
+    graph.add_link("sxt", "map", fit(moving, bent, model="tps"))
+    aims = [(60.0, 40.0), (120.0, 150.0), (150.0, 60.0)]
+    history = History([exposure(frame="sxt", aim=aim, tilts=(0.0,)) for aim in aims], graph, "map")
+    there = graph.transform("sxt", "map").transform(np.array(aims))
+    centres, _ = history.extents
+    assert centres == pytest.approx(there, abs=0.05)
+    for place, one in zip(there, history.exposures, strict=True):
+        around = place + 9.5 * np.array([[0, 1], [1, 0], [0, -1], [-1, 0]])
+        assert (history.at(around) > 0).all()
+        assert history.at(place) == pytest.approx(one.dose_per_image)
 
 
 def test_interval_maps_are_what_the_points_say():
@@ -330,9 +452,11 @@ def test_one_frame_moves_as_a_whole():
     covariance = np.diag([1e-6, 1e-6, 1.0, 1e-6, 1e-6, 1.0])
     graph.add_link("sxt", "map", UncertainAffine(np.eye(3), np.zeros(2), covariance))
     found = [exposure(frame="sxt", aim=(y, x)) for y in (-20, 0, 20) for x in (-20, 1, 20)]
-    moved, unknown = History(found, graph, "map").displacements
+    errors, unknown = History(found, graph, "map").displaced
+    places = np.array([(0.0, *one.aim, 1.0) for one in found])
+    moved = np.einsum("kij,nj->kni", errors[:, 0], places)
     assert unknown == ()
-    assert np.abs(moved - moved[:, :1]).max() < 0.02
+    assert np.abs(moved - moved[:, :1]).max() < 0.2
     assert moved.std(axis=0)[:, 1:] == pytest.approx(np.ones((9, 2)), rel=0.01)
 
 

@@ -185,7 +185,7 @@ class History:
         indices: ArrayLike,
         surface: bool = False,
         z: float = 0.0,
-        shift: Floats | None = None,
+        moved: Floats | None = None,
     ) -> None:
         """Add some exposures to a raster, in place.
 
@@ -199,8 +199,8 @@ class History:
             Which exposures.
         surface, z
             As :meth:`at`.
-        shift : (n, 3) array, optional
-            How far every footprint is moved, (z, y, x) of its own frame, µm.
+        moved : (g, 3, 4) array, optional
+            How far every group is displaced; see :attr:`displaced`.
         """
         chosen = np.zeros(len(self), dtype=bool)
         chosen[np.asarray(indices, dtype=int)] = True
@@ -208,9 +208,8 @@ class History:
         if not len(which):
             return
         coordinates = self._planes[which]
-        if shift is not None:
-            coordinates = coordinates.copy()
-            coordinates[:, :, 3] -= self._turned(shift, which)
+        if moved is not None:
+            coordinates = coordinates - self._turned(moved, which)
         # as one product: one small product per footprint takes ten times as long
         linear = (coordinates.reshape(-1, 4) @ grid.matrix(z)).reshape(-1, 3, 3)
         linear[self._same[which], 0] = 0.0
@@ -219,8 +218,8 @@ class History:
     def interval(self, points: ArrayLike, surface: bool = False, z: float = 0.0) -> Interval:
         """Give the dose at points with what the registration leaves open.
 
-        Exposures of one frame move together, those of different frames independently, each by
-        the predicted error of the links at its aim.
+        Exposures of one frame move together, by shift, rotation, scale and shear as its links
+        leave them open; those of different frames independently.
 
         Parameters
         ----------
@@ -251,9 +250,13 @@ class History:
 
         return interval_over(self, Grid.of(origin, shape, pixel), surface, height(z))
 
+    def number_of(self, index: int) -> int:
+        """Give the number of an exposure's group; -1 where no link reaches it."""
+        return int(self._group_of[index])
+
     def group_of(self, index: int) -> Group | None:
         """Give the group of an exposure; None where no link reaches it."""
-        number = int(self._group_of[index])
+        number = self.number_of(index)
         return None if number < 0 else self.groups[number]
 
     def placed(self, surface: bool) -> Any:
@@ -292,8 +295,8 @@ class History:
         """Dose of one exposure at points of `frame`, in units of one image's, (n,)."""
         return relative_dose(self.exposures[index], self._own(index, array, z))
 
-    def relative_moved(self, index: int, array: Floats, shifts: Floats, z: float = 0.0) -> Floats:
-        """Give :meth:`relative` with the footprint moved.
+    def relative_moved(self, index: int, array: Floats, moved: Floats, z: float = 0.0) -> Floats:
+        """Give :meth:`relative` with the footprint displaced.
 
         Parameters
         ----------
@@ -301,8 +304,8 @@ class History:
             Which exposure.
         array : (n, 2) or (n, 3) array
             Points in `frame`, µm.
-        shifts : (m, 3) array
-            (z, y, x) of the exposure's own frame, µm.
+        moved : (m, 3, 4) array
+            How far the exposure's group is displaced; see :attr:`displaced`.
         z : float
             As :meth:`at`.
 
@@ -311,19 +314,20 @@ class History:
         (m, n) array
         """
         own = self._own(index, array, z)
-        moved = own[np.newaxis] - shifts[:, np.newaxis, 3 - own.shape[1] :]
-        found = relative_dose(self.exposures[index], moved.reshape(-1, own.shape[1]))
-        return found.reshape(len(shifts), len(array))
+        apart = np.einsum("kij,nj->kni", moved, self._upright(array, z))
+        there = own[np.newaxis] - apart[:, :, 3 - own.shape[1] :]
+        found = relative_dose(self.exposures[index], there.reshape(-1, own.shape[1]))
+        return found.reshape(len(moved), len(array))
 
     @cached_property
-    def displacements(self) -> tuple[Floats, tuple[str, ...]]:
-        """What the registration leaves open: displacements (m, n, 3), and frames it does not tell.
+    def displaced(self) -> tuple[Floats, tuple[str, ...]]:
+        """What the registration leaves open: displacements (m, g, 3, 4), and frames not told.
 
-        (z, y, x) of each exposure's own frame, µm.
+        From (z, y, x, 1) of `frame` to (z, y, x) of each group's own, µm.
         """
-        from napari_clxem.dose.intervals import displacements
+        from napari_clxem.dose.intervals import displaced
 
-        return displacements(self.groups, len(self))
+        return displaced(self.groups)
 
     @cached_property
     def extents(self) -> tuple[Floats, Floats]:
@@ -358,12 +362,12 @@ class History:
         order = np.lexsort((np.linalg.norm(centres - place, axis=1), away))
         return order[np.isfinite(away[order])][: whole(count, "The number of exposures", 0)]
 
-    def _turned(self, shift: Floats, which: Any) -> Floats:
-        """Displacements of some exposures along and across their tilt axes, (k, 3)."""
-        turn = np.deg2rad([self.exposures[i].axis_azimuth for i in which])
+    def _turned(self, moved: Floats, which: Any) -> Floats:
+        """Displacements of some exposures along and across their tilt axes, (k, 3, 4)."""
+        turn = np.deg2rad([self.exposures[i].axis_azimuth for i in which])[:, np.newaxis]
         cosine, sine = np.cos(turn), np.sin(turn)
-        z, y, x = shift[which].T
-        return np.column_stack([z, y * cosine - x * sine, x * cosine + y * sine])
+        z, y, x = np.moveaxis(moved[self._group_of[which]], 1, 0)
+        return np.stack([z, y * cosine - x * sine, x * cosine + y * sine], axis=1)
 
     def images_at(self, index: int, array: Floats, z: float = 0.0) -> int:
         """Count the images of one exposure that hit a point (1, d); see :meth:`relative`."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_clxem.dose.history import History
-from napari_clxem.dose.placement import Group, draws
+from napari_clxem.dose.misplacement import draws
+from napari_clxem.dose.placement import Group
 from napari_clxem.dose.raster import Grid
 from napari_clxem.frames.affine import Floats
 
@@ -38,16 +39,15 @@ class Interval:
 
 def interval_at(history: History, array: Floats, surface: bool, z: float) -> Interval:
     """Give the doses at points; see :meth:`History.interval`."""
-    shifts, unknown = history.displacements
+    moved, unknown = history.displaced
     found = np.zeros((DRAWS, len(array)))
-    farthest = np.linalg.norm(shifts, axis=2).max(axis=0)
-    wanted = history.placed(surface) & history.felt(array, z, farthest)
+    wanted = history.placed(surface) & history.felt(array, z, farthest(history))
     for index in np.flatnonzero(wanted).tolist():
-        if farthest[index] == 0.0:
-            moved = history.relative(index, array, z)
+        errors = moved[:, history.number_of(index)]
+        if errors.any():
+            found += history.doses[index] * history.relative_moved(index, array, errors, z)
         else:
-            moved = history.relative_moved(index, array, shifts[:, index], z)
-        found += history.doses[index] * moved
+            found += history.doses[index] * history.relative(index, array, z)
     found.sort(axis=0)
     exact = history.at(array, surface=surface, z=z)
     return Interval(exact, found.mean(axis=0), found[1], found[-2], unknown)
@@ -57,8 +57,10 @@ def interval_over(history: History, grid: Grid, surface: bool, z: float) -> Inte
     """Give the doses over a raster; see :meth:`History.interval_map`."""
     from napari_clxem.dose.kernels import keep_extremes
 
-    shifts, unknown = history.displacements
-    moves = np.any(shifts, axis=(0, 2))
+    moved, unknown = history.displaced
+    numbers = np.array([history.number_of(i) for i in range(len(history))], dtype=int)
+    open_ = np.any(moved, axis=(0, 2, 3))
+    moves = (numbers >= 0) & np.append(open_, False)[numbers]
     exact, still = np.zeros(grid.shape), np.zeros(grid.shape)
     history.add(still, grid, np.flatnonzero(~moves), surface, z)
     exact += still
@@ -67,38 +69,52 @@ def interval_over(history: History, grid: Grid, surface: bool, z: float) -> Inte
         return Interval(exact, exact.copy(), exact.copy(), exact.copy(), unknown)
     mean = np.zeros(grid.shape)
     low, high = np.full((2, *grid.shape), np.inf), np.full((2, *grid.shape), -np.inf)
-    for shift in shifts:
+    for errors in moved:
         value = still.copy()
-        history.add(value, grid, np.flatnonzero(moves), surface, z, shift)
+        history.add(value, grid, np.flatnonzero(moves), surface, z, errors)
         mean += value / DRAWS
         keep_extremes(value, low, high)
     return Interval(exact, mean, low[1], high[1], unknown)
 
 
-def displacements(groups: Sequence[Group], count: int) -> tuple[Floats, tuple[str, ...]]:
-    """Draw displacements of every footprint from the error of its frame's links.
+def displaced(groups: Sequence[Group]) -> tuple[Floats, tuple[str, ...]]:
+    """Draw where every frame may lie from the error of its links.
 
     Parameters
     ----------
     groups : sequence of Group
         The exposures by frame: those of one move together.
-    count : int
-        How many exposures there are.
 
     Returns
     -------
-    (DRAWS, n, 3) array
-        (z, y, x) of each exposure's own frame, µm.
+    (DRAWS, g, 3, 4) array
+        From (z, y, x, 1) of the common frame to displacements (z, y, x) in each group's own, µm.
     tuple of str
         Frames whose links do not tell their error.
     """
-    moved = np.zeros((DRAWS, count, 3))
-    unknown = []
+    found = np.zeros((DRAWS, len(groups), 3, 4))
+    frames = {name: k for k, name in enumerate(dict.fromkeys(part.frame for part in groups))}
+    unknown = dict.fromkeys(part.frame for part in groups if part.modes is None)
     for number, part in enumerate(groups):
-        spread = part.spread
-        if np.isnan(spread).any():
-            unknown.append(part.frame)
-            spread = np.nan_to_num(spread)
-        if spread.any():
-            moved[:, part.members] = np.einsum("nij,kj->kni", spread, draws(DRAWS, number))
-    return moved, tuple(unknown)
+        if part.modes is not None and len(part.modes):
+            chosen = draws(DRAWS, len(part.modes), frames[part.frame])
+            found[:, number] = np.einsum("kr,rij->kij", chosen, part.modes)
+    return found, tuple(unknown)
+
+
+def farthest(history: History) -> Floats:
+    """Give how far any part of each footprint may be displaced, in its own frame, µm, (n,)."""
+    moved, _ = history.displaced
+    found = np.zeros(len(history))
+    centres, radii = history.extents
+    for number, part in enumerate(history.groups):
+        errors = moved[:, number]
+        if not errors.any():
+            continue
+        size = np.linalg.norm(errors[:, :, :3], ord=2, axis=(1, 2)).max()
+        here = np.nan_to_num(centres[part.members])
+        upright = np.column_stack([np.zeros(len(here)), here, np.ones(len(here))])
+        away = np.linalg.norm(np.einsum("kij,nj->kni", errors, upright), axis=2).max(axis=0)
+        around = np.nan_to_num(radii[part.members], nan=np.inf, posinf=np.inf)
+        found[part.members] = away + (size * around if size > 0 else 0.0)
+    return found

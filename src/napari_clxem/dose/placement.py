@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from napari_clxem.dose.exposure import Exposure
+from napari_clxem.dose.misplacement import modes
 from napari_clxem.errors import ClxemError, NoPathError
 from napari_clxem.frames import FrameGraph
 from napari_clxem.frames.affine import Floats
+from napari_clxem.frames.route import Route
+
+_STEP = 1.0  # µm, far below what a warp bends over
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +34,9 @@ class Group:
         Whether their frame is a plane: heights do not count in it.
     same : bool
         Whether it is the common frame itself.
-    spread : (n, 3, 3) array
-        Symmetric root of the registration's covariance at each aim, in their frame, µm; NaN where
-        the links do not tell.
+    modes : (r, 3, 4) array or None
+        What the registration leaves open; see :func:`napari_clxem.dose.misplacement.modes`. None
+        where the links do not tell.
     """
 
     frame: str
@@ -40,7 +44,7 @@ class Group:
     placement: Floats
     flat: bool
     same: bool
-    spread: Floats
+    modes: Floats | None
 
 
 def group(
@@ -77,67 +81,67 @@ def group(
         )
     groups, lost = [], []
     for name, members in frames.items():
-        found = _group([exposures[i] for i in members], members, graph, name, frame)
-        if found is None:
+        found = _groups([exposures[i] for i in members], members, graph, name, frame)
+        groups.extend(found)
+        if not found:
             lost.extend(members)
-        else:
-            groups.append(found)
     return tuple(groups), frame, tuple(sorted(lost))
 
 
-def _group(
+def _groups(
     exposures: list[Exposure],
     members: list[int],
     graph: FrameGraph | None,
     name: str,
     frame: str,
-) -> Group | None:
+) -> list[Group]:
+    """Give the group of a frame; where its route bends, one for each exposure; none without one."""
     index = np.asarray(members)
     if name == frame:
-        still = np.zeros((len(members), 3, 3))
-        return Group(name, index, np.eye(4)[:3], False, True, still)
+        return [Group(name, index, np.eye(4)[:3], False, True, np.zeros((0, 3, 4)))]
     if graph is None:
-        return None
-    places = np.array([(e.axis_height, *e.aim) for e in exposures])
+        return []
+    heights = np.array([(e.axis_height, *e.aim) for e in exposures])
     try:
         there = graph.transform(name, frame)
-        aims = places[:, 3 - there.start.ndim :]
+        aims = heights[:, 3 - there.start.ndim :]
         there = graph.transform(name, frame, aims)
         mapped = there.transform(aims)
         back = graph.transform(frame, name, mapped)
     except NoPathError:
-        return None
+        return []
     flat = back.end.ndim == 2
-    covariance = np.zeros((len(members), 3, 3))
-    low = 3 - back.end.ndim
-    covariance[:, low:, low:] = back.predict_error(mapped)
-    return Group(name, index, back.affine[:3], flat, False, _root(covariance))
+    if not back.bends:
+        return [Group(name, index, back.affine[:3], flat, False, modes(back, mapped))]
+    places = _tangents(back, mapped)
+    errors = back.predict_error(mapped)
+    return [
+        Group(name, index[k : k + 1], places[k], flat, False, _shifts(errors[k]))
+        for k in range(len(index))
+    ]
 
 
-def _root(covariance: Floats) -> Floats:
-    """Give L with L Lᵀ the covariance, (n, 3, 3); NaN where it is not known."""
-    known = np.isfinite(covariance).all(axis=(1, 2), keepdims=True)
-    values, vectors = np.linalg.eigh(np.where(known, covariance, np.eye(3)))
-    # the symmetric root changes smoothly from aim to aim: a frame moves as a whole
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))[:, np.newaxis, :]) @ np.swapaxes(
-        vectors, 1, 2
-    )
-    return np.where(known, root, np.nan)
+def _tangents(back: Route, points: Floats) -> Floats:
+    """Affine maps (n, 3, 4) that touch a bending one at points (n, d) of its first frame."""
+    found = np.zeros((len(points), 3, 4))
+    low, kept = 3 - back.end.ndim, 3 - points.shape[1]
+    if back.end.ndim == 2:
+        found[:, 0, 3] = back.end.z[0]
+    for axis in range(points.shape[1]):
+        step = np.zeros(points.shape[1])
+        step[axis] = _STEP
+        ahead, behind = back.transform(points + step), back.transform(points - step)
+        found[:, low:, kept + axis] = (ahead - behind) / (2 * _STEP)
+    linear = np.einsum("nij,nj->ni", found[:, low:, kept:3], points)
+    found[:, low:, 3] = back.transform(points) - linear
+    return found
 
 
-def draws(count: int, frame: int) -> Floats:
-    """Give standard normal displacements (count, 3), evenly spread, another order for each frame.
-
-    Additive recurrence with the generalised golden ratio (Roberts 2018), made exactly zero in
-    the mean and one in covariance.
-    """
-    from scipy.special import ndtri
-
-    ratio = 1.2207440846057596  # root of x⁴ = x + 1
-    steps = (1.0 / ratio) ** np.arange(1, 4)
-    even = (0.5 + np.outer(np.arange(1, count + 1), steps)) % 1.0
-    normal = ndtri(even)
-    normal -= normal.mean(axis=0)
-    root = np.linalg.cholesky(normal.T @ normal / count)
-    normal = normal @ np.linalg.inv(root).T
-    return np.asarray(np.random.default_rng(frame).permutation(normal))
+def _shifts(covariance: Floats) -> Floats | None:
+    """Modes (d, 3, 4) of a displacement that is the same all over; None where it is not known."""
+    if not np.isfinite(covariance).all():
+        return None
+    values, vectors = np.linalg.eigh(covariance)
+    found = np.zeros((len(values), 3, 4))
+    found[:, 3 - len(values) :, 3] = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    return found
