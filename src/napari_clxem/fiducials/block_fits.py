@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_clxem.fiducials.appearance import best_profile
-from napari_clxem.fiducials.candidates import Candidates, Geometry, Searched
+from napari_clxem.fiducials.candidates import Candidates, Searched
 from napari_clxem.fiducials.localisation import (
     BeadFits,
     concatenate,
@@ -30,6 +30,7 @@ from napari_clxem.fiducials.noise import noise_line
 from napari_clxem.fiducials.profiles import Floats, Profile
 from napari_clxem.fiducials.residuals import measure_noise
 from napari_clxem.fiducials.screening import is_saturated, reasons
+from napari_clxem.fiducials.sizes import Geometry
 
 _HELD = 1.28e8
 """Bytes of windows that wait until it is settled how beads look."""

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from napari_clxem.errors import Cancelled, ClxemError, MissingScaleError, PointsError
 from napari_clxem.fiducials.appearance import Kind, Psf, profiles_of
 from napari_clxem.fiducials.block_fits import BlockFits, Fitted
-from napari_clxem.fiducials.candidates import find, geometry
+from napari_clxem.fiducials.candidates import find
 from napari_clxem.fiducials.localisation import select
 from napari_clxem.fiducials.profiles import Floats
 from napari_clxem.fiducials.screening import significance
+from napari_clxem.fiducials.sizes import geometry
 
 Progress = Callable[[float, str], None]
 

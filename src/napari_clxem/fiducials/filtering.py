@@ -1,7 +1,7 @@
 """The matched filter: pixels averaged, two Gaussians taken from each other, maxima found.
 
 The filter is the bead's own width minus a wider surround, and blind to slopes. Compiled kernels
-do it plane by plane; until they are compiled, SciPy does the same.
+do it band by band; until they are compiled, and where pixels are missing, SciPy does the same.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ SURROUND = 1.8
 """Width of the filter's surround over its centre's."""
 
 _TRUNCATE = (3.5, 3.0)
-_ROWS = 128
+_ROWS = 32
 _ROOM = 4096
 
 
 class Sides(Protocol):
-    """Pixel counts that averaging needs; :class:`~napari_clxem.fiducials.candidates.Geometry`."""
+    """Pixel counts that averaging needs; :class:`~napari_clxem.fiducials.sizes.Geometry`."""
 
     @property
     def coarse(self) -> tuple[int, ...]:
@@ -41,39 +41,42 @@ class Sides(Protocol):
 
 
 @dataclass(frozen=True)
-class Reduced:
-    """A block averaged for detection, and its noise cells.
+class Response:
+    """The filter's answer to an averaged block, and the block's noise cells.
 
     Parameters
     ----------
-    small : ndarray of float32
-        Averaged pixels; where there are none, the mean of their surroundings.
-    valid : ndarray of bool
-        Where there are some.
+    amplitude : ndarray of float32
+        Of the bead that each averaged pixel would be the middle of; 0 where there is no pixel.
+    valid : ndarray of bool, or None
+        Where there are pixels; None where they are everywhere.
     level, variance : ndarray
         Mean and pixel variance per noise cell.
     cell : tuple of int
         Averaged pixels of a noise cell.
+    least : float
+        Answer that rounding may give.
     """
 
-    small: Image
-    valid: Flags
+    amplitude: Image
+    valid: Flags | None
     level: Floats
     variance: Floats
     cell: tuple[int, ...]
+    least: float
 
     @property
     def extent(self) -> list[int]:
         """Averaged pixels between the first and the last valid ones along each axis."""
+        if self.valid is None:
+            return list(self.amplitude.shape)
         axes = range(self.valid.ndim)
-        if self.valid.all():
-            return list(self.valid.shape)
         lines = [self.valid.any(axis=tuple(i for i in axes if i != axis)) for axis in axes]
         return [int(np.ptp(np.flatnonzero(line))) + 1 for line in lines]
 
 
-def reduce(block: Block, shape: Sides) -> Reduced:
-    """Average a block and measure its noise.
+def respond(block: Block, shape: Sides, matched: Matched, sign: float) -> Response | None:
+    """Filter a block and measure its noise.
 
     Parameters
     ----------
@@ -81,19 +84,37 @@ def reduce(block: Block, shape: Sides) -> Reduced:
         Pixels.
     shape : Sides
         How many to average.
+    matched : Matched
+        The filter.
+    sign : float
+        Of the beads.
+
+    Returns
+    -------
+    Response or None
+        None where the block has no pixels.
     """
-    factor, cell = shape.coarse, shape.cell
+    sides = tuple(c // f for c, f in zip(shape.cell, shape.coarse, strict=True))
+    scale = sign / matched.answer
     kernels = compiling.ready("filter_kernels")
-    if kernels is None:
-        padded = _padded(block.data, cell)
-        level, variance = cell_noise(padded, cell)
-        used = tuple(slice(0, -(-n // f)) for n, f in zip(block.data.shape, factor, strict=True))
-        small = np.asarray(bin_mean(padded, factor)[used], np.float32)
-    else:
-        small, level, variance = _reduce_planes(kernels, block.data, factor, cell)
+    if kernels is not None:
+        amplitude = _filter_bands(kernels, block.data, shape.coarse, matched.widths, scale)
+        if amplitude is not None:
+            cells = _cells(kernels, block.data, shape.cell)
+            least = 1e-6 * abs(scale) * float(np.nanmax(np.abs(cells[0]), initial=0.0))
+            return Response(amplitude, None, *cells, sides, least + 1e-30)
+    padded = _padded(block.data, shape.cell)
+    level, variance = cell_noise(padded, shape.cell)
+    used = tuple(slice(0, -(-n // f)) for n, f in zip(block.data.shape, shape.coarse, strict=True))
+    small = np.asarray(bin_mean(padded, shape.coarse)[used], np.float32)
     valid = np.isfinite(small)
-    sides = tuple(c // f for c, f in zip(cell, factor, strict=True))
-    return Reduced(small, valid, level, variance, sides)
+    if not valid.any():
+        return None
+    amplitude = _filter(_fill(small, valid, matched.widths), matched.widths)
+    amplitude *= np.float32(scale)
+    amplitude[~valid] = 0.0
+    least = 1e-6 * abs(scale) * float(np.nanmax(np.abs(level), initial=0.0)) + 1e-30
+    return Response(amplitude, None if valid.all() else valid, level, variance, sides, least)
 
 
 def _padded(data: NDArray[Any], multiple: tuple[int, ...]) -> Floats:
@@ -102,40 +123,28 @@ def _padded(data: NDArray[Any], multiple: tuple[int, ...]) -> Floats:
     return np.pad(finite(data), ends, constant_values=np.nan)
 
 
-def _reduce_planes(
-    kernels: Any, data: NDArray[Any], factor: tuple[int, ...], cell: tuple[int, ...]
-) -> tuple[Image, Floats, Floats]:
-    """Average by kernel: planes of one averaged plane by one thread."""
-    flat = data.ndim == 2
-    volume = data[None] if flat else data
-    depth, planar = (1, 1) if flat else (factor[0], cell[0]), factor[-2:]
-    step, deep = depth
-    even = [2 * f for f in planar]
-    padded = [m * -(-n // m) for n, m in zip(volume.shape[1:], even, strict=True)]
-    nz = -(-volume.shape[0] // step)
-    small = np.zeros((nz, *[n // f for n, f in zip(padded, planar, strict=True)]), np.float32)
-    sides = (cell[-2] // 2, cell[-1] // 2)
-    cells = [-(-n // c) for n, c in zip(volume.shape[1:], cell[-2:], strict=True)]
-    stats = np.zeros((3, nz, *cells), np.float32)
+def _volume(data: NDArray[Any]) -> NDArray[Any]:
+    """Give pixels as a volume of a type that kernels take."""
+    known = data.dtype in (np.uint8, np.uint16, np.float32)
+    volume = data if known else finite(data)
+    return np.ascontiguousarray(volume[None] if data.ndim == 2 else volume)
 
-    def job(z: int) -> None:
-        count = np.zeros(small.shape[1:], np.float32)
-        for plane in volume[z * step : (z + 1) * step]:
-            whole = plane.shape == tuple(padded)
-            pixels = finite(plane) if whole else _padded(plane, tuple(even))
-            kernels.reduce_plane(
-                pixels, planar, small[z], count, stats[0, z], stats[1, z], stats[2, z], sides
-            )
-        with np.errstate(invalid="ignore", divide="ignore"):
-            np.divide(small[z], count, out=small[z])
 
-    compiling.spread(job, range(nz))
-    used = tuple(slice(0, -(-n // f)) for n, f in zip(volume.shape[1:], planar, strict=True))
-    small = np.ascontiguousarray(small[:, *used])
-    group = np.arange(0, nz, deep // step)
-    square, mean, number = np.add.reduceat(stats.astype(float), group, axis=1)
-    level, variance = cell_means(square, mean, number, deep * sides[0] * sides[1])
-    return (small[0], level[0], variance[0]) if flat else (small, level, variance)
+def _cells(kernels: Any, data: NDArray[Any], cell: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Mean and pixel variance per noise cell, by kernel."""
+    volume = _volume(data)
+    sides = cell if data.ndim == 3 else (1, *cell)
+    counts = [-(-n // c) for n, c in zip(volume.shape, sides, strict=True)]
+    square, level, count = np.empty((3, *counts), np.float32)
+
+    def job(row: int) -> None:
+        room = np.empty((2, volume.shape[2] // 2), np.float32)
+        kernels.measure_cells(volume, sides, row, room, square, level, count)
+
+    compiling.spread(job, range(counts[1]))
+    squares = sides[0] * (sides[1] // 2) * (sides[2] // 2)
+    mean, variance = cell_means(square.astype(float), level.astype(float), count, squares)
+    return (mean[0], variance[0]) if data.ndim == 2 else (mean, variance)
 
 
 def _fill(image: Image, valid: Flags, widths: list[float]) -> Image:
@@ -161,19 +170,6 @@ class Matched:
     answer: float
     noise: float
 
-    def apply(self, small: Image, valid: Flags, sign: float) -> Image:
-        """Give the amplitude of the bead that each pixel would be the middle of, 0 outside."""
-        filled = _fill(small, valid, self.widths)
-        kernels = compiling.ready("filter_kernels")
-        if kernels is None:
-            response = _filter(filled, self.widths)
-        else:
-            response = _filter_planes(kernels, filled, self.widths)
-        response *= np.float32(sign / self.answer)
-        if not valid.all():
-            response[~valid] = 0.0
-        return response
-
 
 def _filter(image: Image, widths: list[float]) -> Image:
     """Difference of Gaussians by SciPy."""
@@ -185,39 +181,67 @@ def _filter(image: Image, widths: list[float]) -> Image:
     return np.asarray(centre - surround, np.float32)
 
 
-def _weights(width: float, truncate: float, room: int = 0) -> Image:
-    """Half of a Gaussian kernel, its middle first, with zeros up to `room`."""
+def _weights(width: float, truncate: float) -> Image:
+    """Half of a Gaussian kernel, its middle first."""
     reach = int(truncate * width + 0.5)
     half = np.exp(-0.5 * (np.arange(reach + 1) / width) ** 2)
     half /= 2.0 * half.sum() - half[0]
-    return np.pad(half, (0, max(0, room - len(half)))).astype(np.float32)
+    return half.astype(np.float32)
 
 
-def _filter_planes(kernels: Any, image: Image, widths: list[float]) -> Image:
-    """Difference of Gaussians by kernel: in the planes, then along the axis."""
-    volume = image[None] if image.ndim == 2 else image
-    height, width = volume.shape[1:]
-    answer, blurred = np.zeros_like(volume), np.empty_like(volume)
-    bands = [(a, min(a + _ROWS, height)) for a in range(0, height, _ROWS)]
-    for factor, truncate, scale in ((1.0, _TRUNCATE[0], 1.0), (SURROUND, _TRUNCATE[1], -1.0)):
-        halves = [_weights(factor * w, truncate) for w in widths[-2:]]
-        room = max(len(half) for half in halves)
-        plane = np.stack([np.pad(half, (0, room - len(half))) for half in halves])
-        along = np.ones(1, np.float32)
-        if image.ndim == 3:
-            along = _weights(factor * widths[0], truncate)
+def _kernels(widths: list[float], scale: float) -> tuple[Image, Image]:
+    """Halves of both Gaussians, with zeros up to an odd number: (2, 2, n) in the plane, (2, m)."""
+    factors = ((1.0, _TRUNCATE[0]), (SURROUND, _TRUNCATE[1]))
+    plane = [[_weights(f * w, t) for w in widths[-2:]] for f, t in factors]
+    deep = [np.ones(1, np.float32)] * 2
+    if len(widths) == 3:
+        deep = [_weights(f * widths[0], t) for f, t in factors]
+    deep = [half * np.float32(s) for half, s in zip(deep, (scale, -scale), strict=True)]
 
-        def across(job: tuple[int, tuple[int, int]], plane: Image = plane) -> None:
-            z, (first, last) = job
-            padded = np.empty(width + 2 * plane.shape[1], np.float32)
-            kernels.blur_lines(volume[z], plane, first, last, padded, blurred[z])
+    def room(halves: list[Image]) -> int:
+        return max(len(half) for half in halves) | 1
 
-        def deep(rows: tuple[int, int], along: Image = along, scale: float = scale) -> None:
-            kernels.blur_depth(blurred, along, scale, rows, answer)
+    wide = room([half for pair in plane for half in pair])
+    across = np.array([[np.pad(h, (0, wide - len(h))) for h in pair] for pair in plane])
+    along = np.array([np.pad(h, (0, room(deep) - len(h))) for h in deep])
+    return np.ascontiguousarray(across), np.ascontiguousarray(along)
 
-        compiling.spread(across, [(z, band) for z in range(len(volume)) for band in bands])
-        compiling.spread(deep, bands)
-    return answer[0] if image.ndim == 2 else answer
+
+def _filter_bands(
+    kernels: Any, data: NDArray[Any], factor: tuple[int, ...], widths: list[float], scale: float
+) -> Image | None:
+    """Average and filter by kernel, a band of rows at a time; None where pixels are missing."""
+    volume = _volume(data)
+    bins = factor if data.ndim == 3 else (1, *factor)
+    depth, height, width = (-(-n // f) for n, f in zip(volume.shape, bins, strict=True))
+    across, along = _kernels(widths, scale)
+    reach = across.shape[2] - 1
+    answer = np.empty((depth, height, width), np.float32)
+    free: list[tuple[Image, ...]] = []
+
+    def job(first: int) -> int:
+        last = min(first + _ROWS, height)
+        low, high = max(first - reach, 0), min(last + reach, height)
+        # Room is used again: memory that is new costs as much as the filter.
+        try:
+            line, padded, small, one, other = free.pop()
+        except IndexError:
+            line = np.empty(volume.shape[2], np.float32)
+            padded = np.empty((2, width + 2 * reach), np.float32)
+            small = np.empty((depth, _ROWS + 2 * reach, width), np.float32)
+            one, other = np.empty((2, depth, _ROWS, width), np.float32)
+        missing = int(kernels.average_rows(volume, bins, (low, high), line, small))
+        for z in range(depth if not missing else 0):
+            kernels.blur_lines(
+                small[z, : high - low], across, first - low, last - low, padded, one[z], other[z]
+            )
+        kernels.blur_depth(one, other, along, first, last - first, answer)
+        free.append((line, padded, small, one, other))
+        return missing
+
+    if sum(compiling.spread(job, range(0, height, _ROWS))):
+        return None
+    return answer[0] if data.ndim == 2 else answer
 
 
 def calibrate(

@@ -21,6 +21,9 @@ WIDEST = float(np.log(2.5))
 SLACK, FLAT, STIFF = 1.0 + 1e-6, 0.01, 1e8
 """Factor by which a cost may seem to rise, change of cost that is none, damping that ends a fit."""
 
+_LEAST = 1e-6
+"""Least eigenvalue of a normal matrix of unit diagonal that is told from zero."""
+
 STILL = 0.1
 """Step, in sd, after which there is no further one."""
 
@@ -208,12 +211,23 @@ def solve(matrices: Floats, vectors: Floats) -> Floats:
 
 
 def invert(matrices: Floats) -> Floats:
-    """Invert normal matrices, scaled so that units do not matter."""
+    """Invert normal matrices, scaled so that units do not matter.
+
+    What the data leave open, as with two beads in one place, gets a large variance.
+    """
     scale = np.sqrt(np.einsum("npp->np", matrices))
     scale = np.where(scale > 0, scale, 1.0)
     outer = scale[:, :, None] * scale[:, None, :]
-    inverse: Floats = np.linalg.inv(matrices / outer + 1e-10 * np.eye(matrices.shape[1])) / outer
-    return inverse
+    scaled = matrices / outer + 1e-10 * np.eye(matrices.shape[1])
+    inverse: Floats = np.linalg.inv(scaled)
+    variances = np.einsum("npp->np", inverse)
+    # Sums in single precision say nothing of eigenvalues this small.
+    loose = np.flatnonzero(((variances <= 0) | (variances > 0.1 / _LEAST)).any(axis=1))
+    if len(loose):
+        values, vectors = np.linalg.eigh(scaled[loose])
+        share = vectors / np.maximum(values, _LEAST)[:, None, :]
+        inverse[loose] = share @ vectors.transpose(0, 2, 1)
+    return np.asarray(inverse / outer)
 
 
 def profile_volume(profile: Profile, log_width: Floats) -> Floats:

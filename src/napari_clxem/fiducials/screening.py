@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_clxem.fiducials.candidates import Candidates, Geometry
+from napari_clxem.fiducials.candidates import Candidates
 from napari_clxem.fiducials.localisation import BeadFits
 from napari_clxem.fiducials.modelling import Flags
 from napari_clxem.fiducials.profiles import Floats
+from napari_clxem.fiducials.sizes import Geometry
 
 _WIDEST, _NARROWEST = 1.2, 1.25
 _LONGEST, _SHORTEST = 1.7, 1.8
