@@ -16,7 +16,15 @@ import tifffile
 from handmade import mrc_bytes, ome_xml
 from handmade_czi import czi_bytes
 from handmade_dm import dm_bytes, tree
-from handmade_leica import lof_bytes, one_image, write_xlef
+from handmade_leica import (
+    element,
+    header,
+    image_xml,
+    lif_bytes,
+    lof_bytes,
+    one_image,
+    write_xlef,
+)
 from handmade_nd2 import nd2_bytes
 from handmade_ole import ole_bytes
 from handmade_zarr import write_image
@@ -146,6 +154,17 @@ def make_lif(folder: Path) -> Path:
     return path
 
 
+def make_tiles(folder: Path) -> Path:
+    """A tile scan: two tiles side by side, one pixel of which they share."""
+    xml = image_xml(data(2, 2, 5, 6), "mzyx", STEP)
+    places = '<Tile PosX="0" PosY="0"/><Tile PosX="5e-7" PosY="0"/>'
+    scan = f'<Attachment Name="TileScanInfo" FlipX="0">{places}</Attachment></Image>'
+    inner = element("cell", xml.replace("</Image>", scan))
+    path = folder / "a.lif"
+    path.write_bytes(lif_bytes(header(inner), {"MemBlock_1": data(2, 2, 5, 6).tobytes()}))
+    return path
+
+
 def make_lof(folder: Path) -> Path:
     path = folder / "a.lof"
     path.write_bytes(lof_bytes(data(2, 5, 6), "zyx", STEP))
@@ -222,7 +241,8 @@ def make_alba(folder: Path) -> Path:
 def make_czi(folder: Path) -> Path:
     path = folder / "a.czi"
     tiles = [(plane, {"X": 4 * i, "M": i, "C": 0}, {}) for i, plane in enumerate(data(2, 5, 6))]
-    path.write_bytes(czi_bytes(tiles))
+    coarse = (data(3, 5), {"X": 0, "C": 0}, {"binned": 2})
+    path.write_bytes(czi_bytes([*tiles, coarse]))
     return path
 
 

@@ -58,6 +58,25 @@ def test_coarser_levels_are_not_mixed_in(tmp_path):
     np.testing.assert_array_equal(np.asarray(image.data), planes(1)[0])
 
 
+def test_coarser_levels_of_a_mosaic(tmp_path):
+    """Tiles of 8 x 8 side by side, and the same binned by 2 and 4 in tiles of their own."""
+    data = np.random.default_rng(1).integers(0, 900, (2, 16, 24)).astype("<u2")
+    blocks = []
+    for c in range(2):
+        for m, (y, x) in enumerate(np.ndindex(2, 3)):
+            part = data[c, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8]
+            blocks.append((part, {"Y": 8 * y - 4, "X": 8 * x + 6, "C": c, "M": m}, {}))
+        half, fourth = data[c, ::2, ::2], data[c, ::4, ::4]
+        blocks.append((half[:, :8], {"Y": -4, "X": 6, "C": c}, {"binned": 2}))
+        blocks.append((half[:, 8:], {"Y": -4, "X": 22, "C": c}, {"binned": 2}))
+        blocks.append((fourth, {"Y": -4, "X": 6, "C": c}, {"binned": 4}))
+    blocks.append((data[0, ::8, ::8], {"Y": -4, "X": 6, "C": 0}, {"binned": 8}))  # one channel only
+    image = open_image(write(tmp_path / "a.czi", blocks))
+    assert len(image.levels) == 3
+    for level, step in zip(image.levels, (1, 2, 4), strict=True):
+        np.testing.assert_array_equal(np.asarray(level), data[:, ::step, ::step])
+
+
 def test_scenes(tmp_path):
     blocks = [(plane, {"S": s}, {}) for s, plane in enumerate(planes(2))]
     first, second = open_images(write(tmp_path / "a.czi", blocks))

@@ -249,3 +249,89 @@ def test_tiles_that_were_not_joined_are_a_series(tmp_path):
     assert image.axes == ("t", "y", "x")
     np.testing.assert_array_equal(np.asarray(image.data), data)
     assert "tile scan" in image.missing[0]
+
+
+def tile_scan(data, axes, places, flips="000", **options):
+    """A .lif whose tiles were taken at stage (y, x), µm."""
+    said = " ".join(
+        f'{key}="{flag}"' for key, flag in zip(("FlipX", "FlipY", "SwapXY"), flips, strict=True)
+    )
+    metres = [tuple(1e-6 * float(value) for value in place) for place in places]
+    tiles = "".join(f'<Tile PosX="{x!r}" PosY="{y!r}" PosZ="0"/>' for y, x in metres)
+    scan = f'<Attachment Name="TileScanInfo" {said}>{tiles}</Attachment></Image>'
+    xml = image_xml(data, axes, {"x": 1e-7, "y": 1e-7, "z": 1e-6}, **options)
+    inner = element("cell", xml.replace("</Image>", scan))
+    return lif_bytes(header(inner), {"MemBlock_1": np.ascontiguousarray(data).tobytes()})
+
+
+# Directions of stage (y, x) for a step down a row and right along a column, by the flips.
+WAYS = {
+    "000": ((1, 0), (0, 1)),
+    "100": ((1, 0), (0, -1)),
+    "010": ((-1, 0), (0, 1)),
+    "001": ((0, 1), (1, 0)),
+    "011": ((0, -1), (1, 0)),
+}
+
+
+@pytest.mark.parametrize("flips", WAYS)
+def test_tiles_are_joined_where_the_stage_took_them(tmp_path, flips):
+    """Tiles cut out of a larger picture, overlapping by one or two pixels, give it back."""
+    picture = np.random.default_rng(1).integers(1, 900, (2, 9, 13)).astype("<u2")
+    corners = [(0, 0), (0, 4), (0, 8), (4, 0), (4, 4), (4, 8)]
+    data = np.array([picture[:, r : r + 5, c : c + 5] for r, c in corners])
+    down, right = np.array(WAYS[flips])
+    middle = np.array([500.0, -300.0])  # stage of the middle of the picture, µm
+    places = [middle + 0.1 * (down * (r + 2 - 4) + right * (c + 2 - 6)) for r, c in corners]
+    path = tmp_path / "a.lif"
+    path.write_bytes(tile_scan(data, "mzyx", places, flips))
+    image = open_image(path)
+    assert image.axes == ("z", "y", "x")
+    np.testing.assert_array_equal(np.asarray(image.data), picture)
+    np.testing.assert_array_equal(np.asarray(image.data[1, 3:6, 5:]), picture[1, 3:6, 5:])
+    assert image.stage.position[1:] == pytest.approx(middle)
+    matrix = np.array(image.stage.image_to_stage)
+    assert matrix[:2] @ [0.4, 0.6, 1] == pytest.approx(middle)
+    assert matrix[:2, 0] == pytest.approx(down)
+    assert matrix[:2, 1] == pytest.approx(right)
+    assert image.missing == ()
+
+
+def test_channels_of_tiles(tmp_path):
+    picture = np.random.default_rng(2).integers(1, 900, (3, 4, 9)).astype("<u2")
+    data = np.array([picture[..., :5], picture[..., 4:]])
+    path = tmp_path / "a.lif"
+    tables = ("Green", "Red", "Blue")
+    path.write_bytes(tile_scan(data, "mcyx", [(0, 0), (0, 0.4)], tables=tables))
+    image = open_image(path)
+    assert image.axes == ("c", "y", "x")
+    np.testing.assert_array_equal(np.asarray(image.data), picture)
+    assert [channel.name for channel in image.channels] == list(tables)
+
+
+@pytest.mark.parametrize(
+    ("places", "setting"),
+    [
+        ([(0, 0), (0, 0)], None),
+        ([(0, 0), (0, 0.4), (0, 0.8)], None),
+        ([(0, 0), (0, 1e30)], None),
+        ([(0, 0), (0, 0.4)], {**SETTING, "RotatorAngle": "30"}),
+    ],
+)
+def test_tiles_that_do_not_say_how_they_lie_are_a_series(tmp_path, places, setting):
+    path = tmp_path / "a.lif"
+    path.write_bytes(tile_scan(phantom(2, 4, 5), "myx", places, setting=setting))
+    image = open_image(path)
+    assert image.axes == ("t", "y", "x")
+    assert "tile scan" in image.missing[0]
+
+
+def test_a_tile_scan_of_a_project(tmp_path):
+    data = phantom(2, 4, 5)
+    path = write_xlef(tmp_path, data, "myx", STEP)
+    place = tmp_path / "meta" / "cell.xlif"
+    tiles = '<Tile PosX="0" PosY="0"/><Tile PosX="5e-7" PosY="0"/>'
+    scan = f'<Attachment Name="TileScanInfo">{tiles}</Attachment></Image>'
+    place.write_text(place.read_text().replace("</Image>", scan))
+    image = open_image(path)
+    np.testing.assert_array_equal(np.asarray(image.data), np.concatenate(data, axis=1))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
@@ -135,6 +137,23 @@ def test_pyramid(tmp_path):
     np.testing.assert_array_equal(np.asarray(image.data), expected((4, 6))[:7])
     assert image.scale == pytest.approx((0.15, 0.15))
     assert image.stage.position[1:] == pytest.approx((-25000.0, 6000.0))
+
+
+def test_levels_of_a_pyramid(tmp_path):
+    pyramid(tmp_path)
+    folder = tmp_path / "LayersData" / "overview" / "T000-Z000-CH0" / "data"
+    shutil.rmtree(folder / "l_1")
+    full = np.asarray(open_image(tmp_path).data)
+    for level, step in ((1, 2), (2, 4)):
+        place = folder / f"l_{level}" / "c_0"
+        place.mkdir(parents=True)
+        small = full[::step, ::step]
+        tifffile.imwrite(place / "tile_0.tif", small[:, : 6 * step], metadata=None)
+    images = open_images(tmp_path)
+    assert len(images) == 1
+    assert [level.shape for level in images[0].levels] == [(7, 18), (4, 9), (2, 5)]
+    np.testing.assert_array_equal(np.asarray(images[0].levels[1]), full[::2, ::2])
+    np.testing.assert_array_equal(np.asarray(images[0].levels[2]), full[::4, ::4])
 
 
 def test_pyramid_of_an_unknown_channel_has_no_place(tmp_path):

@@ -38,7 +38,7 @@ def sniff(path: Path, head: bytes) -> bool:  # noqa: ARG001
 
 
 def read(path: Path) -> tuple[Stored, ...]:
-    """Give the scenes of a file, at full resolution."""
+    """Give the scenes of a file, with the coarser levels that cover them."""
     contents = read_contents(path)
     full = [block for block in contents.blocks if block.is_full]
     if not full:
@@ -47,8 +47,13 @@ def read(path: Path) -> tuple[Stored, ...]:
     scenes: dict[int, list[Block]] = {}
     for block in full:
         scenes.setdefault(block.start.get("S", 0), []).append(block)
+    coarse: dict[int, list[Block]] = {}
+    for block in contents.blocks:
+        # without a scene of its own it may be of several
+        if not block.is_full and ("S" in block.start or len(scenes) == 1):
+            coarse.setdefault(block.start.get("S", min(scenes)), []).append(block)
     return tuple(
-        _stored(path, root, number, blocks, len(scenes) > 1)
+        _stored(path, root, number, blocks, coarse.get(number, []), len(scenes) > 1)
         for number, blocks in sorted(scenes.items())
     )
 
@@ -69,7 +74,12 @@ class PlaneOf:
 
 
 def _stored(
-    path: Path, root: Element | None, scene: int, blocks: Sequence[Block], several: bool
+    path: Path,
+    root: Element | None,
+    scene: int,
+    blocks: Sequence[Block],
+    coarse: Sequence[Block],
+    several: bool,
 ) -> Stored:
     first = blocks[0]
     if first.pixel_type not in TYPES or any(b.pixel_type != first.pixel_type for b in blocks):
@@ -83,11 +93,12 @@ def _stored(
     data, places = _pixels(path, blocks, samples, scene)
     axes, sizes = ["t", "c", "z", "y", "x"], data.shape
     kept = [i for i, n in enumerate(sizes) if n > 1 or i >= 3]
-    data = data[tuple(slice(None) if i in kept else 0 for i in range(5))]
+    whole = (data, *_coarser(path, blocks, coarse, samples, scene))
+    levels = [level[tuple(slice(None) if i in kept else 0 for i in range(5))] for level in whole]
     missing = sizes[0] * sizes[1] * sizes[2] - places * (samples if samples > 1 else 1)
     notes = (f"{missing} planes were not taken and show as zeros.",) if missing > 0 else ()
     return Stored(
-        levels=(data,),
+        levels=tuple(levels),
         axes=tuple(axes[i] for i in kept),
         pixel=_pixel_size(root),
         channels=_RGB if samples > 1 else _channels(root, sizes[1], sizes[1] > 1),
@@ -98,23 +109,38 @@ def _stored(
     )
 
 
-def _pixels(path: Path, blocks: Sequence[Block], samples: int, scene: int) -> tuple[Any, int]:
-    """Give (t, c, z, y, x) lazily, and the number of planes that were taken."""
+@dataclass(frozen=True)
+class Field:
+    """What the blocks of full resolution cover: where it begins, and its size, (t, c, z, y, x)."""
+
+    lowest: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    def index(self, block: Block) -> Index:
+        """Give the place of a block along (t, c, z)."""
+        t, c, z = (block.start.get(a, 0) - low for a, low in zip("TCZ", self.lowest, strict=False))
+        return (t, c, z)
+
+
+def _field(path: Path, blocks: Sequence[Block]) -> Field:
     lowest = [min(block.start.get(axis, 0) for block in blocks) for axis in "TCZYX"]
     ends = [max(b.start.get(axis, 0) + _length(b, axis) for b in blocks) for axis in "TCZYX"]
     shape = tuple(end - low for end, low in zip(ends, lowest, strict=True))
-    dtype = np.dtype(TYPES[blocks[0].pixel_type][0]).newbyteorder("=")
     if math.prod(shape[:3]) > MOST_PLANES or min(shape) < 1:
         raise ReadError(f"{path.name} states an image of {shape} pixels, which cannot be.")
+    return Field(tuple(lowest), shape)
+
+
+def _pixels(path: Path, blocks: Sequence[Block], samples: int, scene: int) -> tuple[Any, int]:
+    """Give (t, c, z, y, x) lazily, and the number of planes that were taken."""
+    field = _field(path, blocks)
+    shape = field.shape
+    dtype = np.dtype(TYPES[blocks[0].pixel_type][0]).newbyteorder("=")
     by_plane: dict[Index, list[int]] = {}
     for number, block in enumerate(blocks):
-        t, c, z = (block.start.get(a, 0) - low for a, low in zip("TCZ", lowest, strict=False))
-        by_plane.setdefault((t, c, z), []).append(number)
-    wanted: list[int | None] = list(range(samples)) if samples > 1 else [None]
-    import dask.array as da
-
+        by_plane.setdefault(field.index(block), []).append(number)
     parts = []
-    for sample in wanted:
+    for sample in _samples(samples):
         pixels = BlockPixels(path, tuple(blocks), sample)
         one = _single(blocks, by_plane, shape)
         if one:
@@ -122,9 +148,57 @@ def _pixels(path: Path, blocks: Sequence[Block], samples: int, scene: int) -> tu
             source = PlaneOf(pixels, one, (shape[3], shape[4]), dtype)
             parts.append(lazy(Planes(path, shape, dtype, source), "czi", scene, sample))
         else:
-            parts.append(_joined(path, blocks, by_plane, shape, lowest, pixels, dtype, scene))
-    data = parts[0] if len(parts) == 1 else da.concatenate(parts, axis=1)  # type: ignore[no-untyped-call]
-    return data, len(by_plane)
+            parts.append(_joined(pixels, by_plane, field, 1, dtype, scene))
+    return _of_samples(parts), len(by_plane)
+
+
+def _samples(count: int) -> list[int | None]:
+    return list(range(count)) if count > 1 else [None]
+
+
+def _of_samples(parts: list[Any]) -> Any:
+    import dask.array as da
+
+    return parts[0] if len(parts) == 1 else da.concatenate(parts, axis=1)  # type: ignore[no-untyped-call]
+
+
+def _coarser(
+    path: Path, blocks: Sequence[Block], coarse: Sequence[Block], samples: int, scene: int
+) -> list[Any]:
+    """Give the coarser levels (t, c, z, y, x) that hold all planes and cover the whole field."""
+    field = _field(path, blocks)
+    dtype = np.dtype(TYPES[blocks[0].pixel_type][0]).newbyteorder("=")
+    wanted = {field.index(block) for block in blocks}
+    by_factor: dict[int, list[Block]] = {}
+    for block in coarse:
+        factor = round(block.size["X"] / max(block.stored["X"], 1))
+        if block.pixel_type == blocks[0].pixel_type and factor > 1:
+            by_factor.setdefault(factor, []).append(block)
+    found = []
+    for factor, chosen in sorted(by_factor.items()):
+        by_plane: dict[Index, list[int]] = {}
+        for number, block in enumerate(chosen):
+            by_plane.setdefault(field.index(block), []).append(number)
+        if set(by_plane) == wanted and _covers(chosen, by_plane, field, factor):
+            parts = [
+                _joined(BlockPixels(path, tuple(chosen), s), by_plane, field, factor, dtype, scene)
+                for s in _samples(samples)
+            ]
+            found.append(_of_samples(parts))
+    return found
+
+
+def _covers(
+    blocks: Sequence[Block], by_plane: Mapping[Index, list[int]], field: Field, factor: int
+) -> bool:
+    """Tell whether the blocks of each plane reach from edge to edge of the field."""
+    for numbers in by_plane.values():
+        for axis, low, size in zip("YX", field.lowest[3:], field.shape[3:], strict=True):
+            first = min(blocks[n].start[axis] for n in numbers)
+            last = max(blocks[n].start[axis] + blocks[n].stored[axis] * factor for n in numbers)
+            if first > low + factor or last < low + size - factor:
+                return False
+    return True
 
 
 def _length(block: Block, axis: str) -> int:
@@ -146,37 +220,38 @@ def _single(
 
 
 def _joined(
-    path: Path,
-    blocks: Sequence[Block],
-    by_plane: Mapping[Index, list[int]],
-    shape: tuple[int, ...],
-    lowest: Sequence[int],
     pixels: BlockPixels,
+    by_plane: Mapping[Index, list[int]],
+    field: Field,
+    factor: int,
     dtype: np.dtype[Any],
     scene: int,
 ) -> Any:
-    """Join the tiles of every plane, later ones over earlier ones."""
+    """Join the tiles of every plane at 1 / `factor` of the size, later ones over earlier ones."""
     import dask.array as da
 
     planes = []
-    for t, c, z in itertools.product(*(range(n) for n in shape[:3])):
-        index = (t, c, z)
-        numbers = sorted(by_plane.get(index, []), key=lambda n: blocks[n].start.get("M", 0))
+    blocks, (top, left) = pixels.blocks, field.lowest[3:]
+    rows, columns = (-(-n // factor) for n in field.shape[3:])
+    shape = (*field.shape[:3], rows, columns)
+    for index in itertools.product(*(range(n) for n in shape[:3])):
+        numbers = by_plane.get((index[0], index[1], index[2]), [])
+        numbers = sorted(numbers, key=lambda n: blocks[n].start.get("M", 0))
         tiles = tuple(
             Tile(
-                blocks[n].start["Y"] - lowest[3],
-                blocks[n].start["X"] - lowest[4],
-                blocks[n].size["Y"],
-                blocks[n].size["X"],
+                (blocks[n].start["Y"] - top) // factor,
+                (blocks[n].start["X"] - left) // factor,
+                blocks[n].stored["Y"],
+                blocks[n].stored["X"],
             )
             for n in numbers
         )
-        chosen = BlockPixels(path, tuple(blocks[n] for n in numbers), pixels.sample)
+        chosen = BlockPixels(pixels.path, tuple(blocks[n] for n in numbers), pixels.sample)
         if not tiles:
-            planes.append(da.zeros(shape[3:], dtype, chunks=2048))
+            planes.append(da.zeros((rows, columns), dtype, chunks=2048))
             continue
-        canvas = Canvas(path, (shape[3], shape[4]), dtype, tiles, chosen)
-        planes.append(stitched(canvas, "czi", scene, index, pixels.sample))
+        canvas = Canvas(pixels.path, (rows, columns), dtype, tiles, chosen)
+        planes.append(stitched(canvas, "czi", scene, index, pixels.sample, factor))
     return da.stack(planes).reshape(shape)  # type: ignore[no-untyped-call]
 
 

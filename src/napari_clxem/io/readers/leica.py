@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_clxem.errors import ReadError
 from napari_clxem.io.guard import DAMAGE, hushed, reading
-from napari_clxem.io.readers import leica_xml
+from napari_clxem.io.readers import leica_tiles, leica_xml
 from napari_clxem.io.readers.planes import Plane, Planes, check_shape, lazy
 from napari_clxem.io.stored import Stored
 
@@ -27,7 +27,7 @@ KIND = "a Leica file"
 METRE = 1e6
 _BINARY = b"\x70\0\0\0"
 _XML = re.compile(rb"<\0?L\0?M\0?S\0?D\0?a\0?t\0?a\0?C\0?o\0?n\0?t\0?a\0?i\0?n\0?e\0?r\0?")
-_AXES = {"X": "x", "Y": "y", "Z": "z", "T": "t", "C": "c", "S": "c", "λ": "c", "Λ": "c", "M": "t"}
+_AXES = {"X": "x", "Y": "y", "Z": "z", "T": "t", "C": "c", "S": "c", "λ": "c", "Λ": "c", "M": "m"}
 
 
 def sniff(path: Path, head: bytes) -> bool:  # noqa: ARG001
@@ -119,10 +119,25 @@ def _stored(opened: Leica, number: int, image: Any) -> Stored:
         data, axes = data[..., np.newaxis, :], (*axes[:-1], "y", "x")
         pixel["y"] = pixel.get("x")
         notes.append("It is a section along the axis, one row thick, taken as wide as a column.")
-    if "M" in image.dims:
-        notes.append("It is a tile scan, shown as a series of its tiles; join them in LAS X first.")
+    scan = None
+    if "m" in axes:
+        joined = _joined(opened, number, data, axes, leica_tiles.tile_scan(about.image), pixel)
+        if joined is not None:
+            data, axes, scan = joined
+        elif "t" in axes:
+            raise leica_xml.UnplacedError(
+                "it is a tile scan that does not say where its tiles lie; join them in LAS X."
+            )
+        else:
+            axes = tuple("t" if axis == "m" else axis for axis in axes)
+            notes.append(
+                "It is a tile scan that does not say how its tiles lie, shown as a series of them; "
+                "join them in LAS X."
+            )
     rows, columns = (data.shape[axes.index(axis)] for axis in "yx")
-    stage, to_stage, stage_notes = about.stage((rows, columns), pixel)
+    stage, to_stage, stage_notes = about.stage(
+        (rows, columns), pixel, *((scan.flips, scan.middle) if scan else ())
+    )
     size = data.shape[axes.index("c")] if "c" in axes else 1
     return Stored(
         levels=(data,),
@@ -136,6 +151,29 @@ def _stored(opened: Leica, number: int, image: Any) -> Stored:
         meta={"format": "leica", **about.meta()},
         missing=(*notes, *stage_notes),
     )
+
+
+def _joined(
+    opened: Leica,
+    number: int,
+    data: Any,
+    axes: tuple[str, ...],
+    scan: leica_tiles.TileScan | None,
+    pixel: dict[str, float | None],
+) -> tuple[Any, tuple[str, ...], leica_tiles.TileScan] | None:
+    """Join the tiles of a scan; None where they do not say how they lie."""
+    if scan is None:
+        return None
+    about = leica_xml.About(opened.images[number].xml_element)
+    shape = data.shape[axes.index("y")], data.shape[axes.index("x")]
+    _, to_stage, _ = about.stage(shape, pixel, scan.flips, scan.middle)
+    if to_stage is None:
+        return None
+    laid = leica_tiles.laid_out(scan, data.shape[axes.index("m")], shape, to_stage)
+    if laid is None:
+        return None
+    whole = leica_tiles.joined(opened.path, data, axes, *laid, number)
+    return whole, (*(axis for axis in axes if axis not in "myx"), "y", "x"), scan
 
 
 def _axes(dims: tuple[str, ...]) -> tuple[str, ...]:

@@ -126,16 +126,21 @@ class About:
         self._settings: Mapping[str, str] = settings[0].attrib if settings else {}
 
     @property
+    def image(self) -> Element:
+        """The element itself."""
+        return self._image
+
+    @property
     def is_bgr(self) -> bool:
         """Whether the samples of a colour picture are stored blue first."""
         found = [e.attrib for e in self._image.iter() if tag(e) == "ChannelDescription"]
-        found.sort(key=lambda entry: _number(entry, "BytesInc") or 0.0)
+        found.sort(key=lambda entry: number_of(entry, "BytesInc") or 0.0)
         return [entry.get("ChannelTag") for entry in found[:2]] == ["3", "2"]
 
     @property
     def row_bytes(self) -> int:
         """Bytes from one row to the next; 0 where it is not stated."""
-        return int(next((_number(e, "BytesInc") or 0.0 for e in self._axes("2")), 0.0))
+        return int(next((number_of(e, "BytesInc") or 0.0 for e in self._axes("2")), 0.0))
 
     @property
     def units(self) -> set[str]:
@@ -156,7 +161,7 @@ class About:
             names = (("red", "#ff0000"), ("green", "#00ff00"), ("blue", "#0000ff"))
             return tuple(Channel(*pair) for pair in names[:size])
         found = [e for e in self._image.iter() if tag(e) == "ChannelDescription"]
-        found.sort(key=lambda e: _number(e.attrib, "BytesInc") or 0.0)
+        found.sort(key=lambda e: number_of(e.attrib, "BytesInc") or 0.0)
         dyes = self._dyes()
         if size <= 1 and len(found) != 1:
             return (Channel(""),)
@@ -183,21 +188,41 @@ class About:
         for element in self._image.iter():
             if tag(element) != "MultiBand" or element.attrib.get("Channel") not in active:
                 continue
-            low, high = (_number(element.attrib, f"TargetWaveLength{k}") for k in ("Begin", "End"))
+            low, high = (
+                number_of(element.attrib, f"TargetWaveLength{k}") for k in ("Begin", "End")
+            )
             middle = None if low is None or high is None else round((low + high) / 2, 1)
             dye = element.attrib.get("DyeName", "").rpartition("/")[2]
             bands.setdefault(element.attrib.get("Channel"), (dye, middle))
         return [bands[channel] for channel in active if channel in bands]
 
     def stage(
-        self, shape: tuple[int, int], pixel: Mapping[str, float | None]
+        self,
+        shape: tuple[int, int],
+        pixel: Mapping[str, float | None],
+        flips: Mapping[str, str] | None = None,
+        middle: tuple[float, float] | None = None,
     ) -> tuple[StagePosition | None, Matrix | None, tuple[str, ...]]:
-        """Stage position, and how the image lies on the stage as its flips say."""
-        x, y = (_number(self._settings, f"StagePos{axis}") for axis in "XY")
-        z = _number(self._settings, "ZPosition")
+        """Give the stage position, and how the image lies on the stage as its flips say.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Rows and columns.
+        pixel : mapping
+            Pixel size, µm.
+        flips : mapping, optional
+            Flips that a tile scan states of its own.
+        middle : (y, x), optional
+            Stage of the middle, µm, where it is not that of the settings.
+        """
+        x, y = (number_of(self._settings, f"StagePos{axis}") for axis in "XY")
+        z = number_of(self._settings, "ZPosition")
+        if middle is not None:
+            y, x = (value / METRE for value in middle)
         if x is None or y is None:
             return None, None, ()
-        turn = _number(self._settings, "RotatorAngle") or 0.0
+        turn = number_of(self._settings, "RotatorAngle") or 0.0
         place = (math.nan if z is None else z * METRE, y * METRE, x * METRE)
         stage = StagePosition(place, rotation=None, convention="leica")
         sizes = pixel.get("y"), pixel.get("x")
@@ -206,7 +231,8 @@ class About:
         if turn % 360:
             note = f"The scan was turned by {turn:g}°; how it lies on the stage is not said."
             return stage, None, (note,)
-        flip_x, flip_y, swap = (self._settings.get(key) == "1" for key in _FLIPS)
+        said = {**self._settings, **(flips or {})}
+        flip_x, flip_y, swap = (said.get(key) == "1" for key in _FLIPS)
         right, down = (-1.0 if flip_x else 1.0), (-1.0 if flip_y else 1.0)
         rows, columns = (size or 0.0 for size in sizes)
         # along stage (y, x), for one step down a row and one right along a column
@@ -218,8 +244,8 @@ class About:
                 (0.0, right * columns),
             )
         )
-        middle = [(n - 1) / 2 for n in shape]
-        start = [place[1 + i] - sum(step[i][j] * middle[j] for j in (0, 1)) for i in (0, 1)]
+        half = [(n - 1) / 2 for n in shape]
+        start = [place[1 + i] - sum(step[i][j] * half[j] for j in (0, 1)) for i in (0, 1)]
         matrix = (
             (step[0][0], step[0][1], start[0]),
             (step[1][0], step[1][1], start[1]),
@@ -232,7 +258,7 @@ class About:
         found: dict[str, Any] = {}
         for key, name in _KEPT.items():
             if key in self._settings:
-                number = _number(self._settings, key)
+                number = number_of(self._settings, key)
                 found[name] = self._settings[key].strip() if number is None else number
         flips = {key: self._settings[key] == "1" for key in _FLIPS if key in self._settings}
         if flips:
@@ -251,7 +277,8 @@ def _properties(channel: Element) -> dict[str, str]:
     return found
 
 
-def _number(entries: Mapping[str, str], key: str) -> float | None:
+def number_of(entries: Mapping[str, str], key: str) -> float | None:
+    """Read an attribute as a finite number; None where it is none."""
     try:
         value = float(entries[key])
     except (KeyError, ValueError):

@@ -217,13 +217,34 @@ def _stage(tiles: dict[Place, Path], layer: Layer | None) -> StagePosition | Non
 
 
 def _pyramid(root: Path, folder: Path, known: Sequence[Layer]) -> Stored:
-    """Join the finest level of a pyramid: the one of most tiles."""
-    levels = [place for place in folder.iterdir() if re.fullmatch(r"l_\d+", place.name)]
-    tiles = max((_level(place) for place in levels), key=len, default={})
-    if not tiles:
+    """Join the tiles of every level."""
+    places = [place for place in folder.iterdir() if re.fullmatch(r"l_\d+", place.name)]
+    listed = [tiles for tiles in map(_level, places) if tiles]
+    if not listed:
         raise ReadError("its pyramid has no TIFF tiles.")
     described = read_xml(folder / "pyramid.xml")
     pixel = dict(zip("yx", _pixel(described), strict=True))
+    canvases = [_canvas(root, tiles) for tiles in listed]
+    full, *others = sorted(canvases, key=lambda one: one.shape[1], reverse=True)
+    coarser = [one for one in others if one.dtype == full.dtype and _halved(full, one)]
+    name = folder.relative_to(root).as_posix().removesuffix("/data")
+    layer = _of_channel(folder, known)
+    stage = None
+    if layer is not None and layer.stage is not None:
+        stage = StagePosition((math.nan, *layer.stage), layer.rotation, convention="fei")
+    return Stored(
+        levels=tuple(stitched(one, name, i) for i, one in enumerate((full, *coarser))),
+        axes=("y", "x"),
+        pixel=pixel,
+        channels=(Channel(""),),
+        stage=stage,
+        name=name.removeprefix("LayersData/"),
+        meta={"format": "maps", "tiles": len(full.tiles)},
+    )
+
+
+def _canvas(root: Path, tiles: dict[Place, Path]) -> Canvas:
+    """Lay the tiles of a level side by side."""
     one = _first(tiles[min(tiles)])
     shape = one.levels[0].shape
     last = max(row for row, _ in tiles), max(column for _, column in tiles)
@@ -234,20 +255,15 @@ def _pyramid(root: Path, folder: Path, known: Sequence[Layer]) -> Stored:
     ]
     size = max(t.row + t.height for t in placed), max(t.column + t.width for t in placed)
     source = TileFiles(tuple(tiles.values()))
-    canvas = Canvas(root / PROJECT, size, one.levels[0].dtype, tuple(placed), source)
-    name = folder.relative_to(root).as_posix().removesuffix("/data")
-    layer = _of_channel(folder, known)
-    stage = None
-    if layer is not None and layer.stage is not None:
-        stage = StagePosition((math.nan, *layer.stage), layer.rotation, convention="fei")
-    return Stored(
-        levels=(stitched(canvas, name),),
-        axes=("y", "x"),
-        pixel=pixel,
-        channels=(Channel(""),),
-        stage=stage,
-        name=name.removeprefix("LayersData/"),
-        meta={"format": "maps", "tiles": len(tiles)},
+    return Canvas(root / PROJECT, size, one.levels[0].dtype, tuple(placed), source)
+
+
+def _halved(full: Canvas, other: Canvas) -> bool:
+    """Tell whether a level is the full one, halved some times along both axes."""
+    steps = round(math.log2(full.shape[1] / other.shape[1]))
+    return steps > 0 and all(
+        abs(n / 2**steps - m) <= max(2, 0.01 * m)
+        for n, m in zip(full.shape, other.shape, strict=True)
     )
 
 
