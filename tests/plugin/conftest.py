@@ -189,6 +189,12 @@ def frozen() -> None:
 
 
 @pytest.fixture(autouse=True)
+def unspared(monkeypatch) -> None:
+    """Let viewers be collected: there is a new one for every test."""
+    monkeypatch.setattr("napari_clxem.plugin.controllers.garbage.gc.freeze", lambda: None)
+
+
+@pytest.fixture(autouse=True)
 def at_once(monkeypatch) -> None:
     """Do everything in the turn it is asked for in, as on a computer that is fast enough."""
     monkeypatch.setattr("napari_clxem.plugin.controllers.turns.BUDGET", float("inf"))

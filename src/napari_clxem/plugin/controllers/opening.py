@@ -8,6 +8,7 @@ from typing import Any
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
 
+from napari_clxem import fiducials
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin.controllers.registry import workspace_for
 from napari_clxem.session import Store
@@ -56,6 +57,7 @@ def save_session(viewer: Any, path: str | Path | None = None) -> None:
 
 
 def _opened(path: str | Path) -> Store:
+    fiducials.warm()
     warm()
     store = Store.open(session_path(path))
     graph(store.session)  # its fits are known when the window asks
@@ -70,7 +72,9 @@ def _say(error: Exception) -> None:
 
 def warm() -> None:
     """Load what the first layer would wait a second for."""
+    import dask.array  # noqa: F401
     import pandas  # noqa: F401
     import pint
+    import zarr  # noqa: F401
 
     pint.Unit("um").is_compatible_with("m")

@@ -9,7 +9,7 @@ from weakref import ref
 from napari.utils.notifications import show_warning
 from psygnal import Signal
 
-from napari_clxem.plugin.controllers import adoption
+from napari_clxem.plugin.controllers import adoption, garbage
 from napari_clxem.plugin.controllers.annotations import Annotations
 from napari_clxem.plugin.controllers.examining import Examining
 from napari_clxem.plugin.controllers.loading import Loader, open_planes
@@ -68,6 +68,8 @@ class Workspace:
         self._store = Store()
         self._connect(self._store)
         viewer.layers.events.inserted.connect(self._on_inserted)
+        garbage.watch(viewer)
+        garbage.spare()
 
     @property
     def store(self) -> Store:
@@ -108,6 +110,7 @@ class Workspace:
         self._store = store
         self._connect(store)
         self.show_site(None, "")
+        garbage.spare()
         for sentence in store.notices:
             show_warning(sentence)
 
