@@ -467,3 +467,18 @@ def test_one_frame_moves_as_a_whole():
 def test_a_damaged_record_is_named(fields, words):
     with pytest.raises(ClxemError, match=words):
         History([replace(exposure(id="odd"), **fields)])
+
+
+def test_a_height_counts_in_the_exposures_own_frame_too():
+    """At height z above the axis the image at tilt θ is shifted by z tan θ across it."""
+    one = exposure(frame="stack", tilts=(60.0,), axis_height=4.0, dose_per_image=3.0)
+    history = History([one], None, "stack")
+    for z, low, high in ((4.0, -20.0, 20.0), (6.0, -20.0, 20.0), (None, -20.0, 20.0)):
+        shift = 0.0 if z is None else -(z - 4.0) * np.tan(np.deg2rad(60.0))
+        inside = [[0.0, low + shift + 0.01], [0.0, high + shift - 0.01]]
+        outside = [[0.0, low + shift - 0.01], [0.0, high + shift + 0.01]]
+        assert history.at(inside, z=z).tolist() == [3.0, 3.0]
+        assert history.at(outside, z=z).tolist() == [0.0, 0.0]
+        raster = history.map((0.0, -30.0), (1, 601), 0.1, z=z)[0]
+        points = [[0.0, -30.0 + 0.1 * k] for k in range(601)]
+        assert raster == pytest.approx(history.at(points, z=z))

@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike
 
 from napari_clxem.dose.footprint import Contour, contours
 from napari_clxem.dose.history import History
-from napari_clxem.dose.quantities import amount, expected, height, one_amount, written
+from napari_clxem.dose.quantities import Height, amount, expected, height, one_amount, written
 from napari_clxem.dose.raster import Grid
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats
 
 
 def outlines(
-    history: History, indices: Iterable[int], shares: ArrayLike = (0.0, 1.0), z: float = 0.0
+    history: History, indices: Iterable[int], shares: ArrayLike = (0.0, 1.0), z: Height = None
 ) -> dict[int, tuple[Contour, ...]]:
     """Give the outlines of some exposures in the common frame.
 
@@ -29,7 +29,7 @@ def outlines(
         Which of its exposures; those that no link reaches are passed over.
     shares : array_like
         As :func:`napari_clxem.dose.contours`: 0 the end of the wings, 1 the core.
-    z : float
+    z : float, optional
         Height in a 3D frame, µm.
 
     Returns
@@ -61,7 +61,7 @@ def _which(indices: Any, count: int) -> list[int]:
     return list(dict.fromkeys(given.astype(int).tolist()))
 
 
-def to_common(history: History, index: int, polygon: Floats, z: float = 0.0) -> Floats:
+def to_common(history: History, index: int, polygon: Floats, z: Height = None) -> Floats:
     """Bring (y, x) points (n, 2) of an exposure's frame to the common one, µm.
 
     Raises
@@ -74,7 +74,7 @@ def to_common(history: History, index: int, polygon: Floats, z: float = 0.0) -> 
         raise ClxemError(f"No link reaches exposure {history.exposures[index].id!r}.")
     plane, shift = part.placement[1:, 1:3], part.placement[1:, 3]
     if not part.same:
-        shift = shift + part.placement[1:, 0] * z
+        shift = shift + part.placement[1:, 0] * (z or 0.0)
     if abs(np.linalg.det(plane)) < 1e-9:
         raise ClxemError(
             f"Frame {part.frame!r} is seen edge-on from {history.frame!r}; draw its footprints in "
@@ -84,7 +84,7 @@ def to_common(history: History, index: int, polygon: Floats, z: float = 0.0) -> 
 
 
 def covered(
-    history: History, indices: Iterable[int], share: float = 0.0, z: float = 0.0
+    history: History, indices: Iterable[int], share: float = 0.0, z: Height = None
 ) -> tuple[Floats, ...]:
     """Give the joint outline of some exposures, such as all of one modality.
 

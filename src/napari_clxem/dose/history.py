@@ -13,9 +13,9 @@ from napari_clxem.dose.exposure import SCANNED, Exposure
 from napari_clxem.dose.exposures import common_doses
 from napari_clxem.dose.footprint import relative_dose
 from napari_clxem.dose.order import in_time_order
-from napari_clxem.dose.packing import Shapes, add_all, pack, planes
+from napari_clxem.dose.packing import Shapes, add_all, neighbourhoods, pack, planes
 from napari_clxem.dose.placement import Group, group
-from napari_clxem.dose.quantities import a_point, each, expected, height, whole
+from napari_clxem.dose.quantities import Height, a_point, each, expected, height, whole
 from napari_clxem.dose.raster import Grid
 from napari_clxem.frames import FrameGraph
 from napari_clxem.frames.affine import Floats, as_points
@@ -23,9 +23,6 @@ from napari_clxem.materials import Material
 
 if TYPE_CHECKING:
     from napari_clxem.dose.intervals import Interval
-
-
-_TOGETHER = 1024  # points asked for at once
 
 
 class History:
@@ -110,7 +107,11 @@ class History:
         return len(self.exposures)
 
     def at(
-        self, points: ArrayLike, upto: int | None = None, surface: bool = False, z: float = 0.0
+        self,
+        points: ArrayLike,
+        upto: int | None = None,
+        surface: bool = False,
+        z: Height = None,
     ) -> Floats:
         """Give the dose at points, all exposures together.
 
@@ -122,8 +123,9 @@ class History:
             Only the first so many exposures.
         surface : bool
             The dose that stays in a layer below the surface instead of that of the interior.
-        z : float
-            Height of (y, x) points of a 3D frame, µm, for exposures of other frames.
+        z : float, optional
+            Height of (y, x) points of a 3D frame, µm. Left out, they lie at the tilt axis of
+            exposures of the frame itself, and at 0 for those of others.
 
         Returns
         -------
@@ -132,13 +134,17 @@ class History:
         """
         array, z = as_points(points), height(z)
         found = np.zeros(len(array))
-        for part in _neighbourhoods(array):
+        for part in neighbourhoods(array):
             which, doses = self.each_at(array[part], upto, surface, z)
             found[part] = doses.sum(axis=0) if len(which) else 0.0
         return found
 
     def each_at(
-        self, points: ArrayLike, upto: int | None = None, surface: bool = False, z: float = 0.0
+        self,
+        points: ArrayLike,
+        upto: int | None = None,
+        surface: bool = False,
+        z: Height = None,
     ) -> tuple[Any, Floats]:
         """Give the exposures that reach any of the points (k,), and their doses (k, n), MGy."""
         array = as_points(points)
@@ -149,7 +155,7 @@ class History:
             found[row] = self.doses[index] * self.relative(int(index), array, z)
         return which, found
 
-    def near(self, points: ArrayLike, upto: int | None = None, z: float = 0.0) -> Any:
+    def near(self, points: ArrayLike, upto: int | None = None, z: Height = None) -> Any:
         """Give the exposures whose footprint may reach any of the points, in time order, (k,)."""
         found = np.flatnonzero(self.felt(as_points(points), height(z)))
         return found if upto is None else found[found < whole(upto, "The number of exposures")]
@@ -161,7 +167,7 @@ class History:
         pixel: Any,
         upto: int | None = None,
         surface: bool = False,
-        z: float = 0.0,
+        z: Height = None,
     ) -> Floats:
         """Give the dose over a raster; parameters as :func:`cumulative_map` and :meth:`at`.
 
@@ -184,7 +190,7 @@ class History:
         grid: Grid,
         indices: ArrayLike,
         surface: bool = False,
-        z: float = 0.0,
+        z: Height = None,
         moved: Floats | None = None,
     ) -> None:
         """Add some exposures to a raster, in place.
@@ -211,11 +217,12 @@ class History:
         if moved is not None:
             coordinates = coordinates - self._turned(moved, which)
         # as one product: one small product per footprint takes ten times as long
-        linear = (coordinates.reshape(-1, 4) @ grid.matrix(z)).reshape(-1, 3, 3)
-        linear[self._same[which], 0] = 0.0
+        linear = (coordinates.reshape(-1, 4) @ grid.matrix(z or 0.0)).reshape(-1, 3, 3)
+        if z is None:
+            linear[self._same[which], 0] = 0.0
         add_all(raster, linear, self.doses[which], self._shapes, self._shapes.index[which])
 
-    def interval(self, points: ArrayLike, surface: bool = False, z: float = 0.0) -> Interval:
+    def interval(self, points: ArrayLike, surface: bool = False, z: Height = None) -> Interval:
         """Give the dose at points with what the registration leaves open.
 
         Exposures of one frame move together, by shift, rotation, scale and shear as its links
@@ -243,7 +250,7 @@ class History:
         shape: tuple[int, int],
         pixel: Any,
         surface: bool = False,
-        z: float = 0.0,
+        z: Height = None,
     ) -> Interval:
         """Give :meth:`interval` over a raster: (ny, nx) arrays; some 40 times the work of a map."""
         from napari_clxem.dose.intervals import interval_over
@@ -263,14 +270,14 @@ class History:
         """Which exposures leave a known dose inside the sample, or at its surface, (n,) bool."""
         return (self.doses > 0) & (self.at_surface == bool(surface)) & self._placed
 
-    def felt(self, array: Floats, z: float = 0.0, farther: Floats | None = None) -> Any:
+    def felt(self, array: Floats, z: Height = None, farther: Floats | None = None) -> Any:
         """Which exposures may reach any of the points, (n,) bool.
 
         Parameters
         ----------
         array : (m, 2) or (m, 3) array
             Points in `frame`, µm.
-        z : float
+        z : float, optional
             As :meth:`at`.
         farther : (n,) array, optional
             How far each may be moved, µm.
@@ -284,18 +291,18 @@ class History:
             # one product of a tall matrix: one small product per exposure takes ten times as long
             upright = self._upright(array[start : start + step], z)
             place = np.abs(self._rows @ upright.T).reshape(len(self), 3, len(upright))
-            if array.shape[1] == 2:
+            if array.shape[1] == 2 and z is None:
                 place[self._same, 0] = 0.0
             wide = across + slope * (place[:, 0] + moved)
             near = (place[:, 1] <= along * (1 + 1e-6)) & (place[:, 2] <= wide * (1 + 1e-6))
             found |= near.any(axis=1)
         return found & self._placed
 
-    def relative(self, index: int, array: Floats, z: float = 0.0) -> Floats:
+    def relative(self, index: int, array: Floats, z: Height = None) -> Floats:
         """Dose of one exposure at points of `frame`, in units of one image's, (n,)."""
         return relative_dose(self.exposures[index], self._own(index, array, z))
 
-    def relative_moved(self, index: int, array: Floats, moved: Floats, z: float = 0.0) -> Floats:
+    def relative_moved(self, index: int, array: Floats, moved: Floats, z: Height = None) -> Floats:
         """Give :meth:`relative` with the footprint displaced.
 
         Parameters
@@ -306,7 +313,7 @@ class History:
             Points in `frame`, µm.
         moved : (m, 3, 4) array
             How far the exposure's group is displaced; see :attr:`displaced`.
-        z : float
+        z : float, optional
             As :meth:`at`.
 
         Returns
@@ -369,30 +376,19 @@ class History:
         z, y, x = np.moveaxis(moved[self._group_of[which]], 1, 0)
         return np.stack([z, y * cosine - x * sine, x * cosine + y * sine], axis=1)
 
-    def images_at(self, index: int, array: Floats, z: float = 0.0) -> int:
+    def images_at(self, index: int, array: Floats, z: Height = None) -> int:
         """Count the images of one exposure that hit a point (1, d); see :meth:`relative`."""
         return int(self.exposures[index].hits_at(self._own(index, array, z))[0])
 
-    def _own(self, index: int, array: Floats, z: float) -> Floats:
+    def _own(self, index: int, array: Floats, z: Height) -> Floats:
         """Points in an exposure's own frame; see :meth:`relative`."""
         part = self.groups[int(self._group_of[index])]
         if part.same:
-            return array
+            return array if z is None else self._upright(array, z)[:, :3]
         places = self._upright(array, z) @ part.placement.T
         return np.asarray(places[:, 1:] if part.flat else places)
 
-    def _upright(self, array: Floats, z: float) -> Floats:
+    def _upright(self, array: Floats, z: Height) -> Floats:
         """Points as (z, y, x, 1), (n, 4)."""
-        height = array[:, :1] if array.shape[1] == 3 else np.full((len(array), 1), float(z))
+        height = array[:, :1] if array.shape[1] == 3 else np.full((len(array), 1), z or 0.0)
         return np.column_stack([height, array[:, -2:], np.ones(len(array))])
-
-
-def _neighbourhoods(array: Floats) -> list[Any]:
-    """Part many points into few that lie together: each part is reached by few exposures."""
-    if len(array) <= _TOGETHER:
-        return [slice(None)]
-    low, high = array[:, -2:].min(axis=0), array[:, -2:].max(axis=0)
-    bands = int(np.ceil(np.sqrt(len(array) / _TOGETHER)))
-    row = np.floor((array[:, -2] - low[0]) / max(high[0] - low[0], 1e-9) * bands)
-    order = np.lexsort((array[:, -1], row))
-    return list(np.array_split(order, -(-len(array) // _TOGETHER)))

@@ -10,6 +10,7 @@ import numpy as np
 from napari_clxem.dose.history import History
 from napari_clxem.dose.misplacement import draws
 from napari_clxem.dose.placement import Group
+from napari_clxem.dose.quantities import Height
 from napari_clxem.dose.raster import Grid
 from napari_clxem.frames.affine import Floats
 
@@ -37,11 +38,11 @@ class Interval:
     unknown: tuple[str, ...]
 
 
-def interval_at(history: History, array: Floats, surface: bool, z: float) -> Interval:
+def interval_at(history: History, array: Floats, surface: bool, z: Height) -> Interval:
     """Give the doses at points; see :meth:`History.interval`."""
     moved, unknown = history.displaced
     found = np.zeros((DRAWS, len(array)))
-    wanted = history.placed(surface) & history.felt(array, z, farthest(history))
+    wanted = history.placed(surface) & history.felt(array, z, farthest(history, z))
     for index in np.flatnonzero(wanted).tolist():
         errors = moved[:, history.number_of(index)]
         if errors.any():
@@ -53,7 +54,7 @@ def interval_at(history: History, array: Floats, surface: bool, z: float) -> Int
     return Interval(exact, found.mean(axis=0), found[1], found[-2], unknown)
 
 
-def interval_over(history: History, grid: Grid, surface: bool, z: float) -> Interval:
+def interval_over(history: History, grid: Grid, surface: bool, z: Height) -> Interval:
     """Give the doses over a raster; see :meth:`History.interval_map`."""
     from napari_clxem.dose.kernels import keep_extremes
 
@@ -102,7 +103,7 @@ def displaced(groups: Sequence[Group]) -> tuple[Floats, tuple[str, ...]]:
     return found, tuple(unknown)
 
 
-def farthest(history: History) -> Floats:
+def farthest(history: History, z: Height) -> Floats:
     """Give how far any part of each footprint may be displaced, in its own frame, µm, (n,)."""
     moved, _ = history.displaced
     found = np.zeros(len(history))
@@ -113,7 +114,7 @@ def farthest(history: History) -> Floats:
             continue
         size = np.linalg.norm(errors[:, :, :3], ord=2, axis=(1, 2)).max()
         here = np.nan_to_num(centres[part.members])
-        upright = np.column_stack([np.zeros(len(here)), here, np.ones(len(here))])
+        upright = np.column_stack([np.full(len(here), z or 0.0), here, np.ones(len(here))])
         away = np.linalg.norm(np.einsum("kij,nj->kni", errors, upright), axis=2).max(axis=0)
         around = np.nan_to_num(radii[part.members], nan=np.inf, posinf=np.inf)
         found[part.members] = away + (size * around if size > 0 else 0.0)

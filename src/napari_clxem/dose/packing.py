@@ -20,6 +20,7 @@ _FLAT = 1e-32  # cos² of an edge-on tilt
 BINS = 4096
 _MANY = 500  # footprints from which threads pay
 _BAND = 50.0  # rows
+_TOGETHER = 1024  # points asked for at once
 
 
 _beam_of = attrgetter("beam_radius", "beam_size", "beam_turn", "halo", "pretilt", "images")
@@ -215,6 +216,17 @@ def _by_place(linear: Floats) -> Ints:
     det = np.where(det == 0.0, 1.0, det)
     row, column = (yc * x0 - xc * y0) / det, (xr * y0 - yr * x0) / det
     return np.lexsort((column, np.floor(row / _BAND)))
+
+
+def neighbourhoods(array: Floats) -> list[Any]:
+    """Part many points into few that lie together: each part is reached by few exposures."""
+    if len(array) <= _TOGETHER:
+        return [slice(None)]
+    low, high = array[:, -2:].min(axis=0), array[:, -2:].max(axis=0)
+    bands = int(np.ceil(np.sqrt(len(array) / _TOGETHER)))
+    row = np.floor((array[:, -2] - low[0]) / max(high[0] - low[0], 1e-9) * bands)
+    order = np.lexsort((array[:, -1], row))
+    return list(np.array_split(order, -(-len(array) // _TOGETHER)))
 
 
 def warm_kernels() -> None:

@@ -12,6 +12,8 @@ from napari_clxem.frames.affine import Floats, as_points
 
 T = TypeVar("T")
 
+#: Height of a plane in a frame with depth, µm; None where none is meant.
+Height = float | None
 #: Farther from zero than any number of any instrument, in the units used here.
 _FARTHEST = 1e30
 _WRITTEN = 60  # letters of a wrong value that a message repeats
@@ -133,9 +135,9 @@ def a_point(value: Any, name: str = "The point", ndim: int | None = None) -> Flo
     return found
 
 
-def height(z: Any) -> float:
-    """Give a height in a 3D frame, µm."""
-    return z if type(z) is float and abs(z) <= _FARTHEST else one_amount(z, "micrometer", "z")
+def height(z: Any) -> Height:
+    """Give a height in a 3D frame, µm; None where none is meant."""
+    return None if z is None else one_amount(z, "micrometer", "z")
 
 
 def pair(value: Any, name: str) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_clxem.dose.history import History
-from napari_clxem.dose.quantities import expected, height, whole
+from napari_clxem.dose.quantities import Height, expected, height, whole
 from napari_clxem.dose.raster import Grid
 from napari_clxem.frames.affine import Floats
 
@@ -27,7 +27,7 @@ class Replay:
         As :func:`napari_clxem.dose.cumulative_map`.
     surface : bool
         Show the dose at the surface instead.
-    z : float
+    z : float, optional
         Height in a 3D frame, µm.
     """
 
@@ -38,7 +38,7 @@ class Replay:
         shape: tuple[int, int],
         pixel: Any,
         surface: bool = False,
-        z: float = 0.0,
+        z: Height = None,
     ) -> None:
         self.history = expected(history, History, "The history")
         self.grid = Grid.of(origin, shape, pixel)

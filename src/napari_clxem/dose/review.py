@@ -17,13 +17,7 @@ from napari_clxem.dose.limits import (
     electron_equivalent,
     supported_resolution,
 )
-from napari_clxem.dose.quantities import (
-    a_point,
-    expected,
-    height,
-    one_not_negative,
-    written,
-)
+from napari_clxem.dose.quantities import Height, a_point, expected, height, one_not_negative, written,
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats
 
@@ -91,7 +85,7 @@ class Breakdown:
 
 
 def breakdown(
-    history: History, point: ArrayLike, upto: int | None = None, z: float = 0.0
+    history: History, point: ArrayLike, upto: int | None = None, z: Height = None
 ) -> Breakdown:
     """Say what every exposure left at a point.
 
@@ -102,7 +96,7 @@ def breakdown(
         In the history's frame, µm.
     upto : int, optional
         Only the first so many exposures.
-    z : float
+    z : float, optional
         Height of a (y, x) point in a 3D frame, µm.
 
     Returns
