@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 from io import StringIO
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from napari_clxem.lamella import (
     CampaignRow,
     Overlap,
     campaign,
+    campaign_plot,
     campaign_table,
     share_interval,
 )
@@ -56,3 +58,20 @@ def test_table_reads_back():
 def test_threshold_must_be_passable():
     with pytest.raises(LamellaError, match="threshold"):
         campaign([], threshold=1.0)
+
+
+def test_plot_shows_each_overlap_and_which_are_above_half():
+    found = campaign(
+        [row(0.8, area_interval=(0.7, 0.9)), row(0.3, "B<1>"), CampaignRow("grid 1", "lost")]
+    )
+    drawing = ElementTree.fromstring(campaign_plot(found, ink="#111111", paper="#fefefe"))
+    dots = list(drawing.iter("{http://www.w3.org/2000/svg}circle"))
+    assert [dot.get("fill") for dot in dots] == ["#111111", "#fefefe"]
+    assert [dot[0].text for dot in dots] == ["grid 1 A: 80%", "grid 1 B<1>: 30%"]
+    # equal steps of overlap are equal steps up
+    first, second = (float(dot.get("cy")) for dot in dots)
+    lines = [one.get("d") for one in drawing.iter("{http://www.w3.org/2000/svg}path")]
+    low, high = (float(part) for part in lines[-1].split(" ")[1].split("V"))
+    assert (second - first) / (low - high) == pytest.approx(0.5 / 0.2, rel=0.01)
+    empty = ElementTree.fromstring(campaign_plot(campaign([])))
+    assert "no overlap yet" in "".join(empty.itertext())

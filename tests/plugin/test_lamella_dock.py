@@ -14,7 +14,8 @@ from napari_clxem.frames import Affine, UncertainAffine
 from napari_clxem.io.image import StagePosition
 from napari_clxem.lamella import Lamella, overlap
 from napari_clxem.plugin.controllers import release, workspace_for
-from napari_clxem.plugin.controllers.lamella_overlap import DRAWN, LamellaOverlap
+from napari_clxem.plugin.controllers.lamella_outline import DRAWN, POSITIONS
+from napari_clxem.plugin.controllers.lamella_overlap import LamellaOverlap
 from napari_clxem.plugin.controllers.lamella_scene import (
     box_of,
     carried,
@@ -23,6 +24,8 @@ from napari_clxem.plugin.controllers.lamella_scene import (
     record_on_map,
     shares,
 )
+from napari_clxem.plugin.controllers.lamella_slabs import parts
+from napari_clxem.plugin.controllers.lamella_words import series_cells
 from napari_clxem.plugin.widgets.lamella import LamellaWidget
 from napari_clxem.session import Dataset, FileRef, Frame, Link, edits, save
 from napari_clxem.session.geometry import estimate
@@ -237,8 +240,8 @@ def test_the_slab_on_the_map_is_what_the_tomogram_holds_there(work, tem_grid, qt
     lamella = work.lamella
     lamella.keep_outline(CORNERS)
     lamella.cut()
-    qtbot.waitUntil(lambda: bool(lamella.slabs) and not lamella.busy, timeout=20000)
-    layer = next(one for one in lamella.slabs if "tomogram" in one.name)
+    qtbot.waitUntil(lambda: bool(lamella.slabs.layers) and not lamella.busy, timeout=20000)
+    layer = next(one for one in lamella.slabs.layers if "tomogram" in one.name)
     volume = tem_grid.images["tomogram"]
     spot = CORNERS.mean(axis=0)
     place = Affine(np.linalg.inv(to_map())).transform([[0.0, *spot]])[0] / 0.12
@@ -253,16 +256,64 @@ def test_the_slab_on_the_map_is_what_the_tomogram_holds_there(work, tem_grid, qt
         layer.data_to_world((row, column)), map_layer.data_to_world(spot / PIXEL), atol=0.06
     )
     full = layer.data.shape
-    lamella.swipe(0.25)
+    lamella.slabs.swipe(0.25)
     assert layer.data.shape == (full[0], round(full[1] / 4))
-    lamella.swipe(1.0)
+    lamella.slabs.swipe(1.0)
     assert layer.data.shape == full
-    lamella.blink()
+    whole = layer.data.copy()
+    lamella.slabs.chequer(True)
+    shown, known = np.isfinite(layer.data), np.isfinite(whole)
+    assert shown[known].mean() == pytest.approx(0.5, abs=0.1)
+    np.testing.assert_array_equal(layer.data[shown], whole[shown])
+    lamella.slabs.chequer(False)
+    np.testing.assert_array_equal(layer.data, whole)
+    lamella.slabs.blink()
     assert not layer.visible
-    lamella.blink()
+    lamella.slabs.blink()
     assert layer.visible
-    lamella.clear_slabs()
+    lamella.slabs.clear()
     assert layer not in work.viewer.layers
+
+
+def test_squares_of_a_slab_take_turns():
+    image = np.arange(1.0, 1 + 16 * 32).reshape(16, 32)
+    shown = parts(image, 1.0, True)
+    clear = np.isnan(shown)
+    assert not clear[:4, :4].any()
+    assert clear[:4, 4:8].all()
+    assert clear[4:8, :4].all()
+    assert not clear[4:8, 4:8].any()
+    np.testing.assert_array_equal(shown[~clear], image[~clear])
+    assert parts(image, 0.5, False).shape == (16, 16)
+    assert parts(image, 0.0, False).shape == (16, 1)
+
+
+def test_tilt_series_name_the_targets_they_show(work, tem_grid):
+    lamella = work.lamella
+    lamella.keep_outline(CORNERS)
+    back = Affine(np.linalg.inv(to_map()))
+    first = replace(work.store.session.targets[0], frame="tomogram", radius=0.2, name="vesicle")
+    here = [[0.0, 3.0, 3.0], [0.0, 3.4, 3.3], [2.0, 3.0, 3.0], [0.0, 5.5, 7.5]]
+    places = back.transform(here)
+    made = [
+        replace(first, id=f"t{n}", name=name, position=tuple(place.tolist()))
+        for n, (name, place) in enumerate(zip("abcd", places, strict=True))
+    ]
+    work.store.commit(lambda s: edits.put(s, *made), "targets")
+    lamella.place_series()
+    layer = work.viewer.layers[POSITIONS]
+    shown = lamella._to_display()
+    for spot in ([3.0, 3.0], [5.5, 7.0], [0.2, 0.2]):
+        layer.add(np.array(spot) @ shown[:2, :2].T + shown[:2, 2])
+    names = [[target.name for target in one.targets] for one in lamella.series]
+    assert names[0][:2] == ["a", "b"]
+    assert "c" not in names[0]  # two µm above the slab
+    assert names[1] == ["d"]
+    assert [one.inside for one in lamella.series] == [True, True, False]
+    assert series_cells(lamella.series[0]) == ("position 1", ", ".join(names[0]))
+    assert series_cells(lamella.series[2])[1] == "off the lamella"
+    lamella.set_field(0.05)
+    assert [target.name for target in lamella.series[0].targets] == ["a"]
 
 
 @pytest.fixture
@@ -293,14 +344,17 @@ def test_the_dock_says_overlap_and_campaign(dock, tem_grid, tmp_path, qtbot):
     lost = replace(kept(other), status="lost", name="gone")
     path = tmp_path / "other.clxem.json"
     save(edits.put(other, kept(other), lost), path)
-    dock.add_sessions([str(path), str(path)])
+    dock.campaign.add_sessions([str(path), str(path)])
     assert dock.lamella.campaign.measured == 2
     assert len(dock.lamella.campaign.rows) == 3
     table = tmp_path / "campaign.csv"
-    dock.write_campaign(str(table))
+    dock.campaign.write_campaign(str(table))
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["session"] for row in rows].count("other grid") == 2
+    drawing = tmp_path / "campaign.svg"
+    dock.campaign.write_campaign(str(drawing))
+    assert drawing.read_text(encoding="utf-8").count("<circle") == 2
     assert float(rows[0]["area_fraction"]) == pytest.approx(share, abs=1e-3)
 
 

@@ -67,6 +67,7 @@ from napari_clxem.lamella.statistics import (
     Campaign,
     CampaignRow,
     campaign,
+    campaign_plot,
     campaign_table,
     share_interval,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "beam_of",
     "best_beads",
     "campaign",
+    "campaign_plot",
     "campaign_table",
     "capture_in_view",
     "capture_probability",

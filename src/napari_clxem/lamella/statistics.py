@@ -148,3 +148,61 @@ def campaign_table(found: Campaign) -> str:
             + [row.verdict]
         )
     return text.getvalue()
+
+
+_WIDE, _HIGH, _LEFT = 300.0, 150.0, 34.0
+
+
+def campaign_plot(found: Campaign, ink: str = "#222222", paper: str = "#ffffff") -> str:
+    """Draw a campaign as SVG: the overlap of each lamella, the largest first, with its interval.
+
+    Those above the threshold are filled, the others open.
+
+    Parameters
+    ----------
+    found : Campaign
+    ink, paper : str
+        Colours of lines and ground.
+    """
+    from xml.sax.saxutils import escape
+
+    base, top = _HIGH - 20.0, 10.0
+    rows = [(row, row.overlap) for row in found.rows if row.overlap is not None]
+    step = (_WIDE - _LEFT - 8.0) / max(len(rows), 1)
+    size = max(1.5, min(4.0, 0.35 * step))
+
+    def height(share: float) -> float:
+        return base - (base - top) * share
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDE:g} {_HIGH:g}" '
+        f'font-family="sans-serif" font-size="10" fill="{ink}">',
+        f'<rect width="{_WIDE:g}" height="{_HIGH:g}" fill="{paper}"/>',
+    ]
+    for share in (0.0, 0.5, 1.0):
+        y = height(share)
+        parts += [
+            f'<path d="M{_LEFT:g} {y:.1f}H{_WIDE - 8:g}" stroke="{ink}" stroke-opacity="0.25"/>',
+            f'<text x="{_LEFT - 4:g}" y="{y + 3.5:.1f}" text-anchor="end">{share:.0%}</text>',
+        ]
+    y = height(found.threshold)
+    parts.append(
+        f'<path d="M{_LEFT:g} {y:.1f}H{_WIDE - 8:g}" stroke="{ink}" stroke-dasharray="4 3"/>'
+    )
+    for index, (row, overlap) in enumerate(rows):
+        x, y = _LEFT + step * (index + 0.5), height(overlap.area_fraction)
+        if overlap.area_interval is not None:
+            low, high = (height(one) for one in overlap.area_interval)
+            parts.append(f'<path d="M{x:.1f} {low:.1f}V{high:.1f}" stroke="{ink}"/>')
+        fill = ink if overlap.area_fraction > found.threshold else paper
+        name = escape(f"{row.session} {row.site}".strip())
+        parts.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size:.1f}" fill="{fill}" stroke="{ink}">'
+            f"<title>{name}: {overlap.area_fraction:.0%}</title></circle>"
+        )
+    said = "lamellae, by overlap in plan view" if rows else "no overlap yet"
+    parts += [
+        f'<text x="{(_LEFT + _WIDE) / 2:g}" y="{_HIGH - 6:g}" text-anchor="middle">{said}</text>',
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"

@@ -115,8 +115,9 @@ TAKE_OUTLINE = Verb("Take over", "Make the polygon that was drawn the lamella's 
 DROP_OUTLINE = Verb("Delete", "Remove the outline and its lamella")
 CUT_SLAB = Verb("Cut slab", "Lay what the lamella holds of tomogram and fluorescence on the map")
 CLEAR_SLAB = Verb("Clear slab", "Take these layers away")
+PLACE_SERIES = Verb("Place series", "Click positions of tilt series on the map")
 ADD_SESSIONS = Verb("Add sessions…", "Count the lamellae of other session files, too")
-WRITE_CAMPAIGN = Verb("Write table…", "Write the campaign to a CSV file")
+WRITE_CAMPAIGN = Verb("Write table…", "Write the campaign as a table (CSV) or a plot (SVG)")
 
 TABLE = (
     OPEN,
@@ -191,6 +192,7 @@ TABLE = (
     DROP_OUTLINE,
     CUT_SLAB,
     CLEAR_SLAB,
+    PLACE_SERIES,
     ADD_SESSIONS,
     WRITE_CAMPAIGN,
 )

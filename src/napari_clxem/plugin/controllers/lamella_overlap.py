@@ -8,51 +8,45 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
-from napari.layers import Image, Shapes
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_info
 from psygnal import Signal
 
-from napari_clxem.errors import ClxemError, NoPathError
+from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats
-from napari_clxem.lamella import (
-    Campaign,
-    CampaignRow,
-    LamellaRecord,
-    Outline,
-    campaign,
-    resample_slab,
-    slab_pose,
-    trace,
+from napari_clxem.lamella import Campaign, CampaignRow, LamellaRecord, Outline, campaign, trace
+from napari_clxem.plugin.controllers.lamella_outline import (
+    clicked,
+    close_drawing,
+    drawn,
+    open_drawing,
+    open_positions,
 )
 from napari_clxem.plugin.controllers.lamella_scene import (
-    TOMOGRAM,
+    FIELD,
     Held,
+    Series,
     Shared,
     held,
     maps,
-    middle,
     record_on_map,
+    seen_by_series,
     shares,
-    volumes,
 )
+from napari_clxem.plugin.controllers.lamella_slabs import Cut, SlabLayers, cut_slabs, slab_jobs
 from napari_clxem.plugin.controllers.loading import open_planes
 from napari_clxem.plugin.controllers.overlays import Overlays
 from napari_clxem.plugin.controllers.positions import matrix, spatial
 from napari_clxem.plugin.controllers.scene import go_to
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.lamella_marks import OUTLINE, outline_lines
-from napari_clxem.plugin.layers import UNIT, Plane
+from napari_clxem.plugin.layers import Plane
 from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session import edits
-from napari_clxem.session.geometry import graph
 from napari_clxem.session.model import Dataset, Session
 
-# Pixels along the longer side of a slab laid on the map: what the eye compares needs no more.
-LARGEST = 700
 # Share of the canvas that a map fills.
 MARGIN = 0.9
-DRAWN = "Lamella outline (draw here)"
 
 
 class LamellaOverlap:
@@ -81,16 +75,17 @@ class LamellaOverlap:
         self._marks = Overlays(viewer, workspace.turns)
         self._map_id = ""
         self._worker: Any = None
-        self._slabs: list[tuple[Any, Floats]] = []
-        self._hidden: list[Any] = []
+        self.slabs = SlabLayers(workspace, viewer)
+        self._clicked: Floats = np.empty((0, 2))
         self._known: Session | None = None
         self._framing = False
         self.notes: tuple[str, ...] = ()
         self.shares: tuple[Shared, ...] = ()
         self.held: tuple[Held, ...] = ()
+        self.series: tuple[Series, ...] = ()
+        self.field = FIELD
         self.others: tuple[CampaignRow, ...] = ()
         workspace.refreshed.connect(self.refresh)
-        viewer.layers.events.removed.connect(self._on_removed)
         self.refresh()
 
     def release(self) -> None:
@@ -98,10 +93,7 @@ class LamellaOverlap:
         if self._worker is not None:
             self._worker.quit()
         self.workspace.refreshed.disconnect(self.refresh)
-        viewer = self._viewer()
-        if viewer is not None:
-            viewer.layers.events.removed.disconnect(self._on_removed)
-        self.clear_slabs()
+        self.slabs.release()
         # What waits to be drawn would otherwise come back after it was taken away.
         self.workspace.turns.finish()
         self._marks.release()
@@ -139,11 +131,6 @@ class LamellaOverlap:
         return self._worker is not None
 
     @property
-    def slabs(self) -> tuple[Any, ...]:
-        """Layers of slabs that were laid on the map."""
-        return tuple(layer for layer, _ in self._slabs)
-
-    @property
     def campaign(self) -> Campaign:
         """Lamellae of this session and of those that were added."""
         name = self.session.name
@@ -154,7 +141,8 @@ class LamellaOverlap:
     def choose_map(self, dataset: str) -> None:
         """Work on another map."""
         self._map_id, self._known, self.notes = dataset, None, ()
-        self.clear_slabs()
+        self._clicked = np.empty((0, 2))
+        self.slabs.clear()
         self.refresh()
 
     def refresh(self) -> None:
@@ -164,6 +152,7 @@ class LamellaOverlap:
             self._known = self.session
             self.shares = shares(self.session, record) if record else ()
             self.held = held(self.session, record) if record else ()
+            self._look_at_series()
         self._draw()
         self._frame()
         self.changed.emit()
@@ -221,44 +210,18 @@ class LamellaOverlap:
         if viewer is None or to_display is None:
             show_info("Press Show map first: the outline is drawn on it.")
             return
-        if DRAWN in viewer.layers:
-            viewer.layers.remove(viewer.layers[DRAWN])
-        corners = self.corners
-        data = []
-        if corners is not None:
-            data = [corners @ to_display[:2, :2].T + to_display[:2, 2]]
-        layer = Shapes(
-            data,
-            ndim=2,
-            shape_type="polygon",
-            name=DRAWN,
-            units=(UNIT, UNIT),
-            axis_labels=("y", "x"),
-            edge_color=OUTLINE,
-            edge_width=0.1,
-            face_color="transparent",
-            metadata={"clxem": {"marks": True}},
-        )
-        viewer.layers.append(layer)
-        viewer.layers.selection = {layer}
-        layer.mode = "direct" if data else "add_polygon"
+        open_drawing(viewer, self.corners, to_display)
 
     def take(self) -> None:
         """Take over the polygon that was drawn: the last one of the layer selected."""
         viewer, to_display = self._viewer(), self._to_display()
-        layer = None if viewer is None else viewer.layers.selection.active
-        if not isinstance(layer, Shapes) and viewer is not None and DRAWN in viewer.layers:
-            layer = viewer.layers[DRAWN]
-        if viewer is None or to_display is None or not isinstance(layer, Shapes) or not layer.data:
+        corners = None if viewer is None or to_display is None else drawn(viewer, to_display)
+        if viewer is None or corners is None:
             show_info("Draw a polygon in a Shapes layer first, then take it over.")
             return
-        world = np.array([layer.data_to_world(one) for one in layer.data[-1]])[:, -2:]
-        back = np.linalg.inv(to_display)
         self.notes = ()
-        if self.keep_outline(world @ back[:2, :2].T + back[:2, 2], "Take over the outline"):
-            layer.mode = "pan_zoom"
-            if layer.name == DRAWN:
-                viewer.layers.remove(layer)
+        if self.keep_outline(corners, "Take over the outline"):
+            close_drawing(viewer)
 
     def keep_outline(self, corners: Floats, label: str = "Outline the lamella") -> bool:
         """Keep corners (n, 2) µm of the map as the lamella's outline; tell whether it could be."""
@@ -319,7 +282,7 @@ class LamellaOverlap:
         """Delete the lamella's outline."""
         record = self.record
         if record is not None:
-            self.clear_slabs()
+            self.slabs.clear()
             self.workspace.store.commit(
                 lambda s: edits.drop(s, LamellaRecord, record.id), "Delete the outline"
             )
@@ -329,21 +292,10 @@ class LamellaOverlap:
     def cut(self) -> None:
         """Lay the slab of every volume that is linked on the map, in the background."""
         record, map_ = self.record, self.map
-        if record is None or map_ is None or self._worker is not None:
+        known = None if map_ is None else spatial(map_)
+        if record is None or known is None or self._worker is not None:
             return
-        known = spatial(map_)
-        if known is None:
-            return
-        jobs = []
-        # The tomogram lies below what glows.
-        found = volumes(self.session, self.workspace.view.site, "")
-        for dataset in sorted(found, key=lambda one: one.modality != TOMOGRAM):
-            try:
-                way = graph(self.session).transform(dataset.frame, map_.frame, [middle(dataset)])
-            except NoPathError:
-                continue
-            planes = self.workspace.layers.planes(dataset)
-            jobs.append((dataset, planes, way.placement))
+        jobs = slab_jobs(self.session, record, self.workspace.view.site, self.workspace)
         if not jobs:
             show_info("No volume is linked with the map: link the tomogram in Correlate.")
             return
@@ -352,72 +304,43 @@ class LamellaOverlap:
         )
         self._start(worker, self._lay)
 
-    def _lay(self, found: list[tuple[Plane, Floats, tuple[float, float]]]) -> None:
-        self.clear_slabs()
-        viewer, to_display = self._viewer(), self._to_display()
-        if viewer is None or to_display is None:
+    def _lay(self, found: Sequence[Cut]) -> None:
+        map_, to_display = self.map, self._to_display()
+        if map_ is None or to_display is None:
             show_info("Press Show map to see the slab on it.")
             return
-        self._leave_map_alone()
-        for plane, image, pixel in found:
-            if not np.isfinite(image).any():
-                continue
-            known = image[np.isfinite(image)]
-            glows = plane.look.get("blending") == "additive"
-            # What glows keeps the contrast of its stack: stretched, its noise would glow, too.
-            own = plane.look.get("contrast_limits") if glows else None
-            low, high = own or np.percentile(known, [1.0, 99.7])
-            layer = Image(
-                image,
-                name=f"Slab of {plane.name}",
-                scale=pixel,
-                affine=to_display,
-                units=(UNIT, UNIT),
-                axis_labels=("y", "x"),
-                colormap=plane.look.get("colormap", "gray"),
-                contrast_limits=(float(low), float(max(high, low + 1e-9))),
-                blending=plane.look.get("blending", "translucent"),
-                metadata={"clxem": {"marks": True}},
-            )
-            self._slabs.append((layer, image))
-            viewer.layers.append(layer)
+        self.slabs.lay(found, map_, to_display)
         self.changed.emit()
 
-    def _leave_map_alone(self) -> None:
-        """Hide the other images: the eye compares the slab with the map."""
-        map_ = self.map
-        for key, layer in self.workspace.layers.layers.items():
-            if map_ is not None and key[0] != map_.id and layer.visible:
-                layer.visible = False
-                self._hidden.append(layer)
+    # -- tilt series
 
-    def clear_slabs(self) -> None:
-        """Take the slabs away, and show again what they had hidden."""
-        viewer = self._viewer()
-        for layer in self.slabs:
-            if viewer is not None and layer in viewer.layers:
-                viewer.layers.remove(layer)
-        self._slabs.clear()
-        for layer in self._hidden:
-            layer.visible = True
-        self._hidden.clear()
+    def place_series(self) -> None:
+        """Open a layer to click the positions of tilt series in."""
+        viewer, to_display = self._viewer(), self._to_display()
+        if viewer is None or to_display is None:
+            show_info("Press Show map first: the positions are clicked on it.")
+            return
+        layer = open_positions(viewer, self._clicked, to_display)
+        layer.events.data.connect(self._on_clicked)
 
-    def blink(self) -> None:
-        """Show the slabs where they were hidden, and the other way round."""
-        on = any(layer.visible for layer in self.slabs)
-        for layer in self.slabs:
-            layer.visible = not on
+    def set_field(self, size: float) -> None:
+        """Say how large the field of a tilt series is, µm."""
+        self.field = size
+        self._look_at_series()
+        self.changed.emit()
 
-    def see(self) -> None:
-        """Show the slabs."""
-        for layer in self.slabs:
-            layer.visible = True
+    def _on_clicked(self, event: Any) -> None:
+        to_display = self._to_display()
+        if to_display is not None:
+            self._clicked = clicked(event.source, to_display)
+            self._look_at_series()
+            self.changed.emit()
 
-    def swipe(self, share: float) -> None:
-        """Show only the left part of the slabs: the map shows in the rest."""
-        for layer, image in self._slabs:
-            columns = max(1, round(share * image.shape[1]))
-            layer.data = image[:, :columns]
+    def _look_at_series(self) -> None:
+        record = self.record
+        self.series = (
+            seen_by_series(self.session, record, self._clicked, self.field) if record else ()
+        )
 
     # -- within
 
@@ -441,50 +364,6 @@ class LamellaOverlap:
     def _done(self) -> None:
         self._worker = None
         self.changed.emit()
-
-    def _on_removed(self, event: Any) -> None:
-        self._slabs = [one for one in self._slabs if one[0] is not event.value]
-
-
-def cut_slabs(
-    store: Any,
-    jobs: Sequence[tuple[Dataset, list[Plane], Floats]],
-    record: LamellaRecord,
-    known: tuple[tuple[int, ...], tuple[float, ...]],
-) -> list[tuple[Plane, Floats, tuple[float, float]]]:
-    """Cut the slab of a lamella out of volumes and lay it on its map.
-
-    Parameters
-    ----------
-    store : Store
-        Opens what is not open yet.
-    jobs : sequence of (Dataset, list of Plane, (4, 4) array)
-        Volumes with how they lie in the map's frame.
-    record : LamellaRecord
-        In the frame of the map.
-    known : tuple
-        Shape of the map and its pixel size, µm.
-
-    Returns
-    -------
-    list of (Plane, (ny, nx) array, tuple of float)
-        What each is of, the slab, and its pixel size, µm.
-    """
-    factor = int(np.ceil(max(known[0]) / LARGEST))
-    shape = (-(-known[0][0] // factor), -(-known[0][1] // factor))
-    pixel = (known[1][0] * factor, known[1][1] * factor)
-    pose = slab_pose(record.lamella)
-    found = []
-    for dataset, planes, placement in jobs:
-        for plane in planes or open_planes(store, dataset):
-            if plane.scale is None or len(plane.scale) != 3:
-                continue
-            z, y, x = plane.scale
-            image = resample_slab(
-                plane.levels[0], (z, y, x), placement, pose, shape, pixel, inside_only=True
-            )
-            found.append((plane, image, pixel))
-    return found
 
 
 def _say(error: Exception) -> None:

@@ -17,6 +17,8 @@ from napari_clxem.lamella import (
     LamellaRecord,
     Overlap,
     capture_probability,
+    features_at,
+    in_outline,
     lamella_on_map,
     overlap,
     slab_pose,
@@ -28,6 +30,8 @@ from napari_clxem.session.slabs import laid
 
 MAP = "tem"
 TOMOGRAM = "sxt"
+# Side of the field of a tilt series, µm.
+FIELD = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,27 @@ class Held:
 
     target: Target
     capture: Capture | None
+
+
+@dataclass(frozen=True)
+class Series:
+    """What a tilt series on a lamella shows.
+
+    Parameters
+    ----------
+    name : str
+    aim : tuple of float
+        (y, x) µm of the map.
+    targets : tuple of Target
+        That the lamella cuts and that reach into the field, the nearest first.
+    inside : bool
+        Whether the aim lies in the lamella's outline.
+    """
+
+    name: str
+    aim: tuple[float, float]
+    targets: tuple[Target, ...]
+    inside: bool
 
 
 def maps(session: Session, site: str | None) -> tuple[Dataset, ...]:
@@ -250,6 +275,61 @@ def held(session: Session, record: LamellaRecord) -> tuple[Held, ...]:
         capture = _capture(session, record, target, tie) if tie else None
         found.append(Held(target, capture))
     return tuple(found)
+
+
+def series_of(session: Session, record: LamellaRecord) -> tuple[tuple[str, Floats], ...]:
+    """Give names and aims (y, x) of the exposures of a lamella's own map: its tilt series."""
+    return tuple(
+        (one.group or one.id, np.asarray(one.aim, float))
+        for one in session.exposures
+        if one.frame == record.frame
+    )
+
+
+def seen_by_series(
+    session: Session, record: LamellaRecord, clicked: Floats, field: float = FIELD
+) -> tuple[Series, ...]:
+    """Tell which targets the tilt series on a lamella show.
+
+    Parameters
+    ----------
+    session : Session
+    record : LamellaRecord
+        In the frame of its map.
+    clicked : (n, 2) array
+        Positions beyond those that the session keeps as exposures, µm of the map.
+    field : float
+        Side of the field of a tilt series, µm.
+
+    Returns
+    -------
+    tuple of Series
+        In the order given, those of the session first.
+    """
+    kept = series_of(session, record)
+    names = [name for name, _ in kept] + [f"position {n}" for n in range(1, len(clicked) + 1)]
+    places = [place_ for _, place_ in kept] + list(clicked)
+    tie = _tie(session, record)
+    if not places:
+        return ()
+    targets = [t for t in session.targets if t.site in (None, record.site)]
+    spots = [] if tie is None else [(t, place(session, t, tie[0])) for t in targets]
+    known = [(target, spot) for target, spot in spots if spot is not None]
+    seen: tuple[tuple[int, ...], ...] = ((),) * len(places)
+    if tie is not None and known:
+        seen = features_at(
+            places,
+            (field, field),
+            [spot.position for _, spot in known],
+            [target.radius for target, _ in known],
+            Affine(tie[1].placement).inverted(),
+            slab_pose(record.lamella),
+        )
+    inside = in_outline(places, record.lamella.plan)
+    return tuple(
+        Series(name, (float(at[0]), float(at[1])), tuple(known[i][0] for i in found), bool(within))
+        for name, at, found, within in zip(names, places, seen, inside, strict=True)
+    )
 
 
 def _tie(session: Session, record: LamellaRecord) -> tuple[str, Route] | None:

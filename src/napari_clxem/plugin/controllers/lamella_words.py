@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_clxem.lamella import Campaign, CampaignRow, LamellaRecord
-from napari_clxem.plugin.controllers.lamella_scene import Held, Shared
+from napari_clxem.plugin.controllers.lamella_scene import Held, Series, Shared
 from napari_clxem.plugin.controllers.targets_words import TargetWords, percent
 from napari_clxem.session.model import Dataset, Session
 
@@ -83,6 +83,18 @@ def held_cells(one: Held) -> tuple[str, ...]:
         return name, "–", "–"
     inside = min(one.capture.width, one.capture.length)
     return name, percent(one.capture.volume_fraction), percent(inside)
+
+
+def series_cells(one: Series) -> tuple[str, ...]:
+    """Write one line of the table of tilt series."""
+    names = ", ".join(target.name or target.id for target in one.targets)
+    return one.name, names or ("–" if one.inside else "off the lamella")
+
+
+def series_tip(one: Series) -> str:
+    """Write where a tilt series lies."""
+    where = "in" if one.inside else "outside"
+    return f"{one.name} at {one.aim[0]:.2f}, {one.aim[1]:.2f} µm of the map, {where} the outline"
 
 
 def campaign_cells(row: CampaignRow) -> tuple[str, ...]:

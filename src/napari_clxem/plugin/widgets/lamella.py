@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
-    QFileDialog,
     QFormLayout,
+    QLabel,
     QSlider,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_clxem.errors import ClxemError
-from napari_clxem.lamella import BY_EYE, campaign_table
+from napari_clxem.lamella import CampaignRow
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.lamella_overlap import LamellaOverlap
 from napari_clxem.plugin.controllers.lamella_scene import facing, maps
 from napari_clxem.plugin.controllers.lamella_words import (
-    campaign_cells,
-    campaign_sentence,
     held_cells,
     overlap_words,
+    series_cells,
+    series_tip,
     share_cells,
     share_tip,
 )
 from napari_clxem.plugin.widgets.dock import Dock, bring_forward, page
+from napari_clxem.plugin.widgets.lamella_campaign import CampaignPart
 from napari_clxem.plugin.widgets.parts import (
-    bold,
     button,
     check,
     combo,
@@ -43,11 +40,8 @@ from napari_clxem.plugin.widgets.parts import (
     spin,
 )
 from napari_clxem.plugin.widgets.tables import Row, Table
-from napari_clxem.session import load
 
 BLINK = 700  # ms
-SESSIONS = "CLXEM sessions (*.clxem.json)"
-CSV = "Campaign (*.csv)"
 SHARES = (
     ("Tomogram", "A tomogram of the site"),
     ("Plan", "Common area over that of the lamella, in plan view of its mid-plane"),
@@ -60,11 +54,9 @@ HELD = (
     ("In the core", "Share of it expected between the faces as milled"),
     ("Within", "Probability that its middle is within the outline's extent"),
 )
-CAMPAIGN = (
-    ("Lamella", "Of this session, or of those added"),
-    ("Plan", "Overlap with its tomogram in plan view"),
-    ("Volume", "Overlap by volume"),
-    ("Promised", "What was promised of its targets when it was planned"),
+SERIES = (
+    ("Tilt series", "A position on the map: an exposure of the session, or clicked"),
+    ("Shows", "Targets that the lamella cuts and that reach into its field"),
 )
 STATUSES = (("milled", "milled"), ("lost", "lost"))
 
@@ -83,7 +75,7 @@ class LamellaWidget(Dock):
         self.lamella = LamellaOverlap(self._workspace, self.viewer)
         self._new = True
         self._front = self.clock(lambda: bring_forward(self))
-        self._blinking = self.clock(self.lamella.blink, BLINK)
+        self._blinking = self.clock(self.lamella.slabs.blink, BLINK)
         self.follow(self.lamella.changed, self.refresh_soon)
         self.when_left(self.lamella.release)
         self._make_parts()
@@ -100,7 +92,7 @@ class LamellaWidget(Dock):
     def _make_parts(self) -> None:
         lamella = self.lamella
         self._large, self._small, self._facing = large(), said(), said()
-        self._notes, self._campaign_said = said(), bold()
+        self._notes = said()
         self._map = combo("TEM map of the lamella")
         self._map.activated.connect(lambda: lamella.choose_map(self._map.currentData()))
         self._status = combo("What became of the lamella")
@@ -121,19 +113,25 @@ class LamellaWidget(Dock):
         }
         for name, part in self._pose.items():
             part.valueChanged.connect(lambda value, name=name: lamella.set_pose(**{name: value}))
-        self._shares, self._held, self._campaign = Table(SHARES), Table(HELD), Table(CAMPAIGN)
+        self._shares, self._held, self._series = Table(SHARES), Table(HELD), Table(SERIES)
         self._cut = button(keys.CUT_SLAB, lamella.cut)
-        self._clear = button(keys.CLEAR_SLAB, lamella.clear_slabs)
+        self._clear = button(keys.CLEAR_SLAB, lamella.slabs.clear)
         self._clear.clicked.connect(lambda: self.refresh())
         self._blink = check("Blink", "Show slab and map in turn", self._on_blink)
+        self._chequer = check(
+            "Squares", "Show slab and map in turn by squares", lamella.slabs.chequer
+        )
         self._swipe = QSlider(Qt.Orientation.Horizontal)
         self._swipe.setRange(0, 100)
         self._swipe.setValue(100)
         self._swipe.setToolTip("Swipe: the slab to the left, the map to the right")
         self._swipe.setAccessibleName("Swipe between slab and map")
-        self._swipe.valueChanged.connect(lambda value: lamella.swipe(value / 100))
-        self._add = button(keys.ADD_SESSIONS, self._on_add)
-        self._write = button(keys.WRITE_CAMPAIGN, self._on_write)
+        self._swipe.valueChanged.connect(lambda value: lamella.slabs.swipe(value / 100))
+        self._place = button(keys.PLACE_SERIES, lamella.place_series)
+        self._field = spin(0.05, 20.0, 0.1, " µm", "Side of the field of a tilt series", 2)
+        self._field.setValue(lamella.field)
+        self._field.valueChanged.connect(lamella.set_field)
+        self.campaign = CampaignPart(lambda: lamella.session, self._on_others)
 
     def _arrange(self) -> None:
         inside, column = page()
@@ -162,19 +160,15 @@ class LamellaWidget(Dock):
         details.addWidget(self._held)
         details.addLayout(row(self._cut, self._clear))
         self._look = QWidget()
-        look = row(self._blink, self._swipe)
+        look = row(self._blink, self._chequer, self._swipe)
         look.setContentsMargins(0, 0, 0, 0)
         self._look.setLayout(look)
         details.addWidget(self._look)
+        details.addLayout(row(self._place, QLabel("Field"), self._field))
+        details.addWidget(self._series)
         work.addWidget(self._details)
         column.addWidget(self._work)
-        self._statistics = QWidget()
-        statistics = QVBoxLayout(self._statistics)
-        statistics.setContentsMargins(0, 0, 0, 0)
-        statistics.addWidget(self._campaign_said)
-        statistics.addWidget(self._campaign)
-        statistics.addLayout(row(self._add, self._write))
-        column.addWidget(self._statistics)
+        column.addWidget(self.campaign)
         column.addStretch(1)
         self.setWidget(inside)
 
@@ -185,42 +179,11 @@ class LamellaWidget(Dock):
             self._blinking.start()
         else:
             self._blinking.stop()
-            self.lamella.see()
+            self.lamella.slabs.see()
 
-    def _on_add(self) -> None:
-        paths, _ = QFileDialog.getOpenFileNames(self, keys.ADD_SESSIONS.tip, "", SESSIONS)
-        self.add_sessions(paths)
-
-    def add_sessions(self, paths: list[str]) -> None:
-        """Count the lamellae of other sessions in the campaign."""
-        rows = list(self.lamella.others)
-        for path in paths:
-            try:
-                other = load(path)
-            except ClxemError as error:
-                show_error(str(error))
-                continue
-            name = other.name or Path(path).name
-            if other.id == self.lamella.session.id or any(one.session == name for one in rows):
-                show_info(f"{name} is counted already.")
-                continue
-            rows += [one.row(name) for one in other.lamellae if one.status != "planned"]
-        self.lamella.others = tuple(rows)
+    def _on_others(self, rows: tuple[CampaignRow, ...]) -> None:
+        self.lamella.others = rows
         self.refresh()
-
-    def _on_write(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, keys.WRITE_CAMPAIGN.tip, "", CSV)
-        if path:
-            self.write_campaign(path)
-
-    def write_campaign(self, path: str) -> None:
-        """Write the campaign's table as CSV."""
-        try:
-            Path(path).write_text(campaign_table(self.lamella.campaign), encoding="utf-8")
-        except OSError as error:
-            show_error(f"{path} cannot be written: {error.strerror}; choose another place.")
-        else:
-            show_info(f"Campaign written to {path}.")
 
     # -- what is shown
 
@@ -240,15 +203,17 @@ class LamellaWidget(Dock):
             part.setEnabled(not lamella.busy)
         self._drop.setEnabled(record is not None)
         self.show_steps(self._undo, self._redo)
-        self._look.setVisible(bool(lamella.slabs))
-        self._clear.setEnabled(bool(lamella.slabs))
-        if not lamella.slabs and self._blink.isChecked():
+        slabs = bool(lamella.slabs.layers)
+        self._look.setVisible(slabs)
+        self._clear.setEnabled(slabs)
+        if not slabs and self._blink.isChecked():
             self._blink.setChecked(False)
         if record is not None and map_ is not None:
             self._show_record()
             plans = [one for one in session.lamellae if one.status == "planned"]
             self._facing.setText(facing(map_, plans))
-        self._show_campaign()
+        self.campaign.show_campaign(lamella.campaign)
+        self.campaign.setVisible(bool(session.datasets))
 
     def _show_record(self) -> None:
         lamella, record = self.lamella, self.lamella.record
@@ -265,14 +230,12 @@ class LamellaWidget(Dock):
             [Row(one.dataset.id, share_cells(one), share_tip(one)) for one in lamella.shares]
         )
         self._held.show_rows([Row(one.target.id, held_cells(one)) for one in lamella.held])
+        self._series.show_rows(
+            [
+                Row(f"{number}", series_cells(one), series_tip(one))
+                for number, one in enumerate(lamella.series)
+            ]
+        )
+        self._series.setVisible(bool(lamella.series))
         self._shares.setVisible(bool(lamella.shares))
         self._held.setVisible(bool(lamella.held))
-
-    def _show_campaign(self) -> None:
-        found = self.lamella.campaign
-        self._campaign_said.setText(campaign_sentence(found, BY_EYE))
-        rows = [Row(f"{n}", campaign_cells(one), one.verdict) for n, one in enumerate(found.rows)]
-        self._campaign.show_rows(rows)
-        self._campaign.setVisible(bool(rows))
-        self._write.setEnabled(bool(rows))
-        self._statistics.setVisible(bool(self.lamella.session.datasets))
