@@ -61,7 +61,7 @@ def solver_arguments(one: argparse.ArgumentParser) -> None:
     """Add the options of a reconstruction."""
     one.add_argument("--method", choices=("SART", "SIRT"), default="SART", help="(SART)")
     one.add_argument("--iterations", type=count, default=5, help="passes through all tilts (5)")
-    one.add_argument("--relaxation", type=positive, help="0 to 2 (0.5 of SART, 1 of SIRT)")
+    one.add_argument("--relaxation", type=positive, help="0 to 2 (0.36 of SART, 1 of SIRT)")
 
 
 def aligned(

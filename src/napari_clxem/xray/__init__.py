@@ -5,6 +5,7 @@ from __future__ import annotations
 from napari_clxem.xray.absorption import Transmission, normalise, wiener, zone_plate_mtf
 from napari_clxem.xray.alignment import TiltAlignment, align_beads, follow, resample
 from napari_clxem.xray.contrast import FE2O3_709_700, Contrast, tabulated_contrast
+from napari_clxem.xray.flatness import Flatness, check_flats
 from napari_clxem.xray.halves import local_resolution, split
 from napari_clxem.xray.masks import round_mask, soft_mask
 from napari_clxem.xray.mass import density, projected_mass
@@ -30,6 +31,7 @@ __all__ = [
     "Contrast",
     "Correlation",
     "Density",
+    "Flatness",
     "Limits",
     "Mass",
     "Pair",
@@ -41,6 +43,7 @@ __all__ = [
     "align_beads",
     "align_pair",
     "calibrate_wedge",
+    "check_flats",
     "density",
     "detectable_edge",
     "difference",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,8 +76,8 @@ def label(significance: Floats, level: float, seed: float, least: int) -> Labels
     return np.asarray(names[labels])
 
 
-def measure(values: Floats, labels: Labels, step: Floats, margin: int) -> list[Measured]:
-    """Measure every labelled cluster.
+def measure(values: Floats, labels: Labels, step: Floats, margin: int) -> Iterator[Measured]:
+    """Measure every labelled cluster, one after the other.
 
     Parameters
     ----------
@@ -92,11 +93,9 @@ def measure(values: Floats, labels: Labels, step: Floats, margin: int) -> list[M
     """
     from scipy.ndimage import find_objects
 
-    return [
-        _measured(values, labels, index + 1, box, step, margin)
-        for index, box in enumerate(find_objects(labels))
-        if box is not None
-    ]
+    for index, box in enumerate(find_objects(labels)):
+        if box is not None:
+            yield _measured(values, labels, index + 1, box, step, margin)
 
 
 def smoothed(values: Floats) -> Floats:

@@ -14,8 +14,12 @@ Floats = NDArray[np.floating[Any]]
 Support = Literal["box", "cylinder"]
 Weighting = Literal["centre", "even"]
 
-_FALL = 0.92
-"""What a pixel at the border takes less than one in the middle, weighted to the centre."""
+#: Parts of a bin between which the shares of a pixel's shadow are interpolated.
+PHASES = 64
+_FLOOR = 0.08
+"""What the ends of a ray take of a correction, the middle taking 1: a Hamming window."""
+_THICKEST = 4
+"""Times the width of the detector; thicker slices are a mistake in the unit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +30,18 @@ class Geometry:
     ----------
     tilts : (n,) ndarray
         Degrees; a point (z, x) from the axis falls at ``x cos + z sin`` (z towards the beam).
-    steps : (n, 4) ndarray
-        Per tilt the shadow's step per row and column, its width, and its left edge for pixel
-        (0, 0), in bins of the padded detector.
+    steps : (n, 5) ndarray
+        Per tilt the shadow's step per row and column, its width, its left edge for pixel (0, 0),
+        in bins of the padded detector, and the way of that pixel along the ray from the axis.
+    shadows : (n, PHASES + 1, 3) ndarray
+        Per tilt and place of the left edge within a bin, what falls on that bin and the next two.
+    chords : (n, bins, 2) ndarray
+        Per ray the middle of its way through the support, and one over half that way; the latter
+        0 where corrections are shared out evenly.
+    paths : (n, bins) ndarray
+        Way of each ray through the support, pixels, times the mean share of a correction on it.
     bounds : (nz, 2) ndarray of int
         Columns of each row inside the support: first, and one after the last.
-    prior : (nz, nx) ndarray
-        Share of a correction that each pixel takes.
     width : int
         Pixels of the detector.
     pad : int
@@ -41,8 +50,10 @@ class Geometry:
 
     tilts: Floats
     steps: Floats
+    shadows: NDArray[np.float32]
+    chords: NDArray[np.float32]
+    paths: Floats
     bounds: NDArray[np.int64]
-    prior: NDArray[np.float32]
     width: int
     pad: int
 
@@ -82,9 +93,9 @@ def lay_out(
         Where there may be material: the whole slice, or a circle about the axis that touches
         the nearest border.
     weighting : {"even", "centre"}
-        How a correction is shared out along a ray: evenly, or most near the middle of the box's
-        thickness (of the cylinder), by a parabola. What the tilts leave open, and only
-        that, is then put where the sample most likely is.
+        How a correction is shared out along a ray: evenly, or most near the middle of its way
+        through the support, by a raised cosine. What the tilts leave open, and only that, is then
+        put where the sample most likely is.
 
     Raises
     ------
@@ -97,6 +108,11 @@ def lay_out(
             f"A slice of {thickness} x {width} pixels cannot be reconstructed; give a detector at "
             "least 2 pixels wide and a slice at least 1 thick."
         )
+    if thickness > _THICKEST * width:
+        raise ImageError(
+            f"A thickness of {thickness} voxels is more than {_THICKEST} times the width of the "
+            f"detector ({width} pixels); give the thickness in voxels of the pixel size."
+        )
     centre = (width - 1) / 2 if axis is None else float(axis)
     if not 0 <= centre <= width - 1:
         raise ImageError(
@@ -105,16 +121,27 @@ def lay_out(
         )
     middle = (thickness - 1) / 2
     cosine, sine = np.cos(np.radians(angles)), np.sin(np.radians(angles))
-    shadow = np.maximum(np.abs(cosine), np.abs(sine))
+    shadow = np.abs(cosine) + np.abs(sine)
     reach = max(centre, width - 1 - centre) * np.abs(cosine) + middle * np.abs(sine)
     pad = max(0, int(np.ceil(reach.max() - min(centre, width - 1 - centre)))) + 3
     edge = centre + pad + 0.5 - shadow / 2 - centre * cosine - middle * sine
-    steps = np.column_stack([sine, cosine, shadow, edge])
+    steps = np.column_stack([sine, cosine, shadow, edge, centre * sine - middle * cosine])
+    across = np.arange(width + 2 * pad) - pad - centre
+    ends = _ends(angles, across, width, thickness, centre, support)
+    half = (ends[..., 1] - ends[..., 0]) / 2
+    chords = np.stack([ends.mean(axis=2), 1.0 / np.maximum(half, 0.5)], axis=2)
+    mean = (1.0 + _FLOOR) / 2
+    if weighting == "even":
+        chords[..., 1], mean = 0.0, 1.0
+    elif weighting != "centre":
+        raise ImageError(f"The weighting {weighting!r} is unknown; choose 'centre' or 'even'.")
     return Geometry(
         angles,
         steps,
+        _shadows(np.abs(cosine), np.abs(sine)),
+        chords.astype(np.float32),
+        2 * half * mean,
         _bounds(width, thickness, centre, support),
-        _prior(width, thickness, centre, support, weighting),
         width,
         pad,
     )
@@ -164,18 +191,46 @@ def _bounds(width: int, thickness: int, centre: float, support: Support) -> NDAr
     return bounds
 
 
-def _prior(
-    width: int, thickness: int, centre: float, support: Support, weighting: Weighting
-) -> NDArray[np.float32]:
-    """Give the share of a correction that each pixel takes: a parabola, or 1."""
-    if weighting == "even":
-        return np.ones((thickness, width), np.float32)
-    if weighting != "centre":
-        raise ImageError(f"The weighting {weighting!r} is unknown; choose 'centre' or 'even'.")
-    z = np.arange(thickness)[:, None] - (thickness - 1) / 2
-    x = np.arange(width)[None, :] - centre
-    if support == "box":
-        away = np.broadcast_to(np.abs(z) / (thickness / 2), (thickness, width))
-    else:
-        away = np.hypot(z, x) / max(1.0, min(centre, width - 1 - centre))
-    return np.asarray(1.0 - _FALL * np.clip(away, 0.0, 1.0) ** 2, dtype=np.float32)
+def _ends(
+    tilts: Floats, across: Floats, width: int, thickness: int, centre: float, support: Support
+) -> Floats:
+    """Give where each ray enters and leaves the support (n, bins, 2), pixels from the axis.
+
+    A ray `t` across the beam runs through (x, z) = (t cos - l sin, t sin + l cos).
+    """
+    if support == "cylinder":
+        radius = min(centre, width - 1 - centre)
+        half = np.sqrt(np.maximum(radius**2 - across**2, 0.0))
+        return np.asarray(
+            np.broadcast_to(np.stack([-half, half], axis=1), (len(tilts), len(half), 2))
+        )
+    low = np.full((len(tilts), len(across)), -np.inf)
+    high = -low
+    cosine, sine = np.cos(np.radians(tilts))[:, None], np.sin(np.radians(tilts))[:, None]
+    border = thickness / 2
+    for at, way, first, last in (
+        (across * cosine, -sine, -centre - 0.5, width - 0.5 - centre),
+        (across * sine, cosine, -border, border),
+    ):
+        way = np.where(np.abs(way) < 1e-9, 1e-9, way)
+        one, two = (first - at) / way, (last - at) / way
+        low, high = np.maximum(low, np.minimum(one, two)), np.minimum(high, np.maximum(one, two))
+    beside = low >= high
+    return np.stack([np.where(beside, 0.0, low), np.where(beside, 0.0, high)], axis=2)
+
+
+def _shadows(cosine: Floats, sine: Floats) -> NDArray[np.float32]:
+    """Give the shares of a pixel's shadow, exactly its trapezoid, by tilt, phase and bin."""
+    wide, narrow = np.maximum(cosine, sine), np.minimum(cosine, sine)
+    left = np.arange(PHASES + 1)[None, :, None] / PHASES
+    borders = np.arange(4)[None, None, :] - left
+    wide, narrow = wide[:, None, None], narrow[:, None, None]
+    at = np.clip(borders, 0.0, wide + narrow)
+    # area below a trapezoid of unit area that rises over `narrow`, up to `at`
+    slope = 2 * np.maximum(narrow, 1e-9) * wide
+    rising = np.minimum(at, narrow) ** 2 / slope
+    level = np.clip(at - narrow, 0.0, wide - narrow) / wide
+    end = np.maximum(at - wide, 0.0)
+    falling = (2 * narrow * end - end**2) / slope
+    shares = np.diff(rising + level + falling, axis=2)
+    return np.asarray(shares / shares.sum(axis=2, keepdims=True), dtype=np.float32)

@@ -14,6 +14,7 @@ from napari_clxem.xray.masks import Spacing, per_axis
 from napari_clxem.xray.noise import DECISION, Limits, background, deviations, noise_map
 from napari_clxem.xray.pairing import difference
 from napari_clxem.xray.results import Cluster, Density, Mass
+from napari_clxem.xray.telling import Asked, Progress, Teller
 from napari_clxem.xray.wedge import Wedge
 
 Floats = NDArray[np.floating[Any]]
@@ -48,6 +49,8 @@ def density(
     margin: int = 3,
     generous: int = 8,
     projection: ArrayLike | None = None,
+    progress: Progress | None = None,
+    cancelled: Asked | None = None,
 ) -> Density:
     """Turn a pair of tomograms into density, its clusters and their masses.
 
@@ -88,6 +91,9 @@ def density(
     projection : (ny, nx) array_like, optional
         Difference of optical density without tilt, ``OD(high) - k OD(low)``, on the (y, x) grid of
         the volume, for a mass independent of the tomogram.
+    progress, cancelled : callable, optional
+        Called as ``progress(share, text)``; asked between the steps, and Cancelled raised where it
+        gives True.
 
     Returns
     -------
@@ -104,36 +110,45 @@ def density(
             "The contrast needs its source beside the number; give Contrast(value, source=...) in "
             "cm²/g."
         )
+    tell = Teller(progress, cancelled, "The weighing")
+    tell(0.0, "Taking the difference")
     absorption = np.asarray(high if low is None else difference(low, high, scale), np.float32)
     step = _checked(absorption, spacing, wedge, margin)
     free = _mask(empty, absorption.shape, "mask of the background")
     values = absorption * np.float32(_PER_CM / contrast.value)
     offset, sigma = background(values, free)
     values -= np.float32(offset)
+    tell(0.1, "Measuring the background by place")
     upper = _seed(values.size) if seed is None else seed
     noise = noise_map(values, free)
     values /= noise
+    tell(0.3, "Labelling clusters")
     labels = label(values, level, upper, least)
     hollows = label(-values, level, upper, least)
     _refuse_reversed(values, labels, hollows)
     values *= noise
     negative = int(hollows.max())
     around = surroundings(labels, generous)
+    tell(0.5, "Limits by size")
     limits = _limits(values, step, ~around if free is None else free, wedge)
     voxel = float(np.prod(step))
     share = contrast.sd / contrast.value
-    clusters = tuple(
-        _cluster(index + 1, seen, limits, wedge, _local(noise, seen, step), level, voxel, share)
-        for index, seen in enumerate(measure(values, labels, step, margin))
-    )
+    tell(0.8, "Measuring clusters")
+    count = max(1, int(labels.max()))
+    clusters = []
+    for index, seen in enumerate(measure(values, labels, step, margin)):
+        tell(0.8 + 0.2 * index / count, f"Measuring cluster {index + 1} of {count}")
+        sd = _local(noise, seen, step)
+        clusters.append(_cluster(index + 1, seen, limits, wedge, sd, level, voxel, share))
     region = around if mask is None else _mask(mask, values.shape, "mask")
     masked = _summed(values, region, limits, voxel, share)
-    total = _sum(clusters, share)
+    total = _sum(tuple(clusters), share)
     beside = None
     if projection is not None:
         beside = projected_mass(
             projection, (step[1], step[2]), contrast, _columns(around), values.shape[1:]
         )
+    tell(1.0, "Weighed")
     return Density(
         values,
         tuple(float(s) for s in step),
@@ -146,7 +161,7 @@ def density(
         upper,
         limits,
         labels,
-        clusters,
+        tuple(clusters),
         total,
         masked,
         beside,

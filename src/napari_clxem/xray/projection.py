@@ -1,9 +1,8 @@
-"""Parallel-beam projection of slices and its exact transpose, distance-driven, compiled.
+"""Parallel-beam projection of slices and its exact transpose, compiled.
 
-A pixel's shadow on the detector is taken for a box as wide as the larger of its projected edges,
-never wider than a detector pixel, so that it falls on two at most (De Man and Basu 2004, Phys. Med.
-Biol. 49:2463). Both directions share these weights, each pixel gives away exactly its own area, and
-a uniform slab has a flat shadow.
+A pixel's shadow on the detector is that of the square itself, a trapezoid, shared out to the bins
+that it covers, three at most (strip weights). Both directions use these weights, each pixel gives
+away exactly its own area, and a uniform slab has a flat shadow.
 
 Slices lie side by side in the last axis (lanes), so that one weight serves several at once; the
 tuple `lanes` carries their number as a constant, which lets the compiler unroll. Nothing here uses
@@ -18,16 +17,51 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from napari_clxem.xray.geometry import PHASES
+
+_PHASES = np.float32(PHASES)
+
+
+@njit(cache=True, fastmath=True, nogil=True, error_model="numpy", inline="always")
+def _window(along: Any, chord: Any) -> Any:
+    """Give the share of a correction at a place along a ray: 0.54 + 0.46 cos(π · place / half)."""
+    place = (along - chord[0]) * chord[1]
+    square = min(place * place, np.float32(1.0))
+    rest = np.float32(1.0) - square
+    # (1 + cos(π √s)) / 2 within 0.001
+    raised = (
+        rest * rest * (np.float32(1.0) - square * (np.float32(0.467) - np.float32(0.084) * square))
+    )
+    return np.float32(0.08) + np.float32(0.92) * raised
+
+
+@njit(cache=True, fastmath=True, nogil=True, error_model="numpy", inline="always")
+def _shares(left: Any, table: Any) -> Any:
+    """Give the first bin below a shadow and what falls on it and the next two."""
+    first = np.int64(left)
+    place = (left - np.float32(first)) * _PHASES
+    phase: Any = min(np.int64(place), PHASES - 1)
+    far = place - np.float32(phase)
+    near = np.float32(1.0) - far
+    return (
+        first,
+        near * table[phase, 0] + far * table[phase + 1, 0],
+        near * table[phase, 1] + far * table[phase + 1, 1],
+        near * table[phase, 2] + far * table[phase + 1, 2],
+    )
+
 
 @njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
 def sweep(
     image: Any,
     bounds: Any,
-    prior: Any,
     correction: Any,
     back: Any,
+    shares_b: Any,
+    chords: Any,
     shadow: Any,
     ahead: Any,
+    shares_f: Any,
     lanes: Any,
 ) -> None:
     """Spread `correction` over the image along one tilt and add up its shadow at the next.
@@ -38,83 +72,80 @@ def sweep(
         Slices, changed in place.
     bounds : (nz, 2) int64 array
         First column of each row inside the support, and the one after the last.
-    prior : (nz, nx) float32 array
-        Share of a correction that each pixel takes.
     correction, shadow : (bins, n) float32 array
         What is spread, and what is added to; padded so that no pixel's shadow falls beside.
-    back, ahead : (4,) float64 array
-        Step of the shadow per row and per column, its width, and the shadow's left edge for
-        pixel (0, 0), in bins from the left edge of bin 0.
+    back, ahead : (5,) float64 array
+        One tilt of `Geometry.steps`.
+    shares_b, shares_f : (PHASES + 1, 3) float32 array
+        One tilt of `Geometry.shadows`.
+    chords : (bins, 2) float32 array
+        `Geometry.chords` of the tilt along which is spread.
     lanes : tuple
         As long as the last axis.
     """
     count = len(lanes)
-    one = np.float32(1.0)
     step_b, step_f = np.float32(back[1]), np.float32(ahead[1])
-    scale_b, scale_f = np.float32(1.0 / back[2]), np.float32(1.0 / ahead[2])
+    width, slip = np.float32(back[2] / 2), np.float32(back[0])
     for z in range(image.shape[0]):
         edge_b = np.float32(back[3] + z * back[0])
         edge_f = np.float32(ahead[3] + z * ahead[0])
+        start = np.float32(back[4] + z * back[1])
         for x in range(bounds[z, 0], bounds[z, 1]):
             left = edge_b + np.float32(x) * step_b
-            i = np.int64(left)
-            near_b = min((np.float32(i + 1) - left) * scale_b, one)
-            far_b = (one - near_b) * prior[z, x]
-            near_b *= prior[z, x]
-            left = edge_f + np.float32(x) * step_f
-            j = np.int64(left)
-            near_f = min((np.float32(j + 1) - left) * scale_f, one)
-            far_f = one - near_f
+            share = _window(start - np.float32(x) * slip, chords[np.int64(left + width)])
+            i, one, two, three = _shares(left, shares_b)
+            one, two, three = share * one, share * two, share * three
+            j, first, second, third = _shares(edge_f + np.float32(x) * step_f, shares_f)
             for lane in range(count):
                 value = (
                     image[z, x, lane]
-                    + near_b * correction[i, lane]
-                    + far_b * correction[i + 1, lane]
+                    + one * correction[i, lane]
+                    + two * correction[i + 1, lane]
+                    + three * correction[i + 2, lane]
                 )
                 image[z, x, lane] = value
-                shadow[j, lane] += near_f * value
-                shadow[j + 1, lane] += far_f * value
+                shadow[j, lane] += first * value
+                shadow[j + 1, lane] += second * value
+                shadow[j + 2, lane] += third * value
 
 
 @njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
-def cast(image: Any, bounds: Any, shadow: Any, ahead: Any, lanes: Any) -> None:
+def cast(image: Any, bounds: Any, shadow: Any, ahead: Any, shares: Any, lanes: Any) -> None:
     """Add the image's shadow at one tilt to `shadow`; see :func:`sweep`."""
     count = len(lanes)
-    one = np.float32(1.0)
-    step, scale = np.float32(ahead[1]), np.float32(1.0 / ahead[2])
+    step = np.float32(ahead[1])
     for z in range(image.shape[0]):
         edge = np.float32(ahead[3] + z * ahead[0])
         for x in range(bounds[z, 0], bounds[z, 1]):
-            left = edge + np.float32(x) * step
-            j = np.int64(left)
-            near = min((np.float32(j + 1) - left) * scale, one)
-            far = one - near
+            j, first, second, third = _shares(edge + np.float32(x) * step, shares)
             for lane in range(count):
-                shadow[j, lane] += near * image[z, x, lane]
-                shadow[j + 1, lane] += far * image[z, x, lane]
+                value = image[z, x, lane]
+                shadow[j, lane] += first * value
+                shadow[j + 1, lane] += second * value
+                shadow[j + 2, lane] += third * value
 
 
 @njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
 def spread(
-    image: Any, bounds: Any, prior: Any, corrections: Any, geometry: Any, lanes: Any
+    image: Any, bounds: Any, correction: Any, back: Any, shares: Any, chords: Any, lanes: Any
 ) -> None:
-    """Spread the corrections (tilts, bins, n) of all tilts over the image: the transpose."""
+    """Spread the corrections of one tilt over the image: the transpose, shared out along rays."""
     count = len(lanes)
-    one = np.float32(1.0)
-    for tilt in range(corrections.shape[0]):
-        back = geometry[tilt]
-        step, scale = np.float32(back[1]), np.float32(1.0 / back[2])
-        correction = corrections[tilt]
-        for z in range(image.shape[0]):
-            edge = np.float32(back[3] + z * back[0])
-            for x in range(bounds[z, 0], bounds[z, 1]):
-                left = edge + np.float32(x) * step
-                i = np.int64(left)
-                near = min((np.float32(i + 1) - left) * scale, one)
-                far = (one - near) * prior[z, x]
-                near *= prior[z, x]
-                for lane in range(count):
-                    image[z, x, lane] += near * correction[i, lane] + far * correction[i + 1, lane]
+    step, width, slip = np.float32(back[1]), np.float32(back[2] / 2), np.float32(back[0])
+    for z in range(image.shape[0]):
+        edge = np.float32(back[3] + z * back[0])
+        start = np.float32(back[4] + z * back[1])
+        for x in range(bounds[z, 0], bounds[z, 1]):
+            left = edge + np.float32(x) * step
+            share = _window(start - np.float32(x) * slip, chords[np.int64(left + width)])
+            i, one, two, three = _shares(left, shares)
+            one, two, three = share * one, share * two, share * three
+            for lane in range(count):
+                image[z, x, lane] += (
+                    one * correction[i, lane]
+                    + two * correction[i + 1, lane]
+                    + three * correction[i + 2, lane]
+                )
 
 
 @njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
@@ -129,10 +160,11 @@ def clip(image: Any, low: Any, high: Any) -> None:
 def sart_pass(
     image: Any,
     bounds: Any,
-    prior: Any,
     data: Any,
     weights: Any,
-    geometry: Any,
+    steps: Any,
+    shadows: Any,
+    chords: Any,
     order: Any,
     relaxation: Any,
     low: Any,
@@ -143,14 +175,14 @@ def sart_pass(
 
     Parameters
     ----------
-    image, bounds, prior, lanes
+    image, bounds, lanes
         As in :func:`sweep`.
     data : (tilts, bins, n) float32 array
         Measured projections, optical density per pixel size.
     weights : (tilts, bins) float32 array
         One over the path of each ray through the support; 0 where nothing was measured.
-    geometry : (tilts, 4) float64 array
-        `back` and `ahead` of :func:`sweep` per tilt.
+    steps, shadows, chords
+        As in :class:`~napari_clxem.xray.geometry.Geometry`.
     order : (tilts,) int64 array
         Which tilt comes when.
     relaxation : float
@@ -167,7 +199,7 @@ def sart_pass(
     correction = np.zeros((bins, count), np.float32)
     shadow = np.zeros((bins, count), np.float32)
     limited = low > -np.inf or high < np.inf
-    cast(image, bounds, shadow, geometry[order[0]], lanes)
+    cast(image, bounds, shadow, steps[order[0]], shadows[order[0]], lanes)
     total = 0.0
     for turn in range(order.size):
         tilt = order[turn]
@@ -179,20 +211,25 @@ def sart_pass(
                     total += residual * residual
                 correction[i, lane] = share * residual
                 shadow[i, lane] = 0.0
-        ahead = geometry[order[(turn + 1) % order.size]]
+        ahead = order[(turn + 1) % order.size]
+        back, shares, rays = steps[tilt], shadows[tilt], chords[tilt]
         if limited:
-            spread(
+            spread(image, bounds, correction, back, shares, rays, lanes)
+            clip(image, low, high)
+            cast(image, bounds, shadow, steps[ahead], shadows[ahead], lanes)
+        else:
+            sweep(
                 image,
                 bounds,
-                prior,
-                correction.reshape((1, bins, count)),
-                geometry[tilt : tilt + 1],
+                correction,
+                back,
+                shares,
+                rays,
+                shadow,
+                steps[ahead],
+                shadows[ahead],
                 lanes,
             )
-            clip(image, low, high)
-            cast(image, bounds, shadow, ahead, lanes)
-        else:
-            sweep(image, bounds, prior, correction, geometry[tilt], shadow, ahead, lanes)
     return total  # fmt: skip
 
 
@@ -200,10 +237,11 @@ def sart_pass(
 def sirt_pass(
     image: Any,
     bounds: Any,
-    prior: Any,
     data: Any,
     weights: Any,
-    geometry: Any,
+    steps: Any,
+    shadows: Any,
+    chords: Any,
     relaxation: Any,
     low: Any,
     high: Any,
@@ -215,7 +253,7 @@ def sirt_pass(
     total = 0.0
     for tilt in range(tilts):
         shadow = corrections[tilt]
-        cast(image, bounds, shadow, geometry[tilt], lanes)
+        cast(image, bounds, shadow, steps[tilt], shadows[tilt], lanes)
         for i in range(bins):
             share = relaxation * weights[tilt, i] / np.float32(tilts)
             for lane in range(count):
@@ -223,14 +261,15 @@ def sirt_pass(
                 if share > 0:
                     total += residual * residual
                 shadow[i, lane] = share * residual
-    spread(image, bounds, prior, corrections, geometry, lanes)
+    for tilt in range(tilts):
+        spread(image, bounds, corrections[tilt], steps[tilt], shadows[tilt], chords[tilt], lanes)
     if low > -np.inf or high < np.inf:
         clip(image, low, high)
     return total
 
 
 @njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
-def cast_all(image: Any, bounds: Any, shadows: Any, geometry: Any, lanes: Any) -> None:
-    """Add the image's shadows at all tilts to `shadows` (tilts, bins, n)."""
-    for tilt in range(shadows.shape[0]):
-        cast(image, bounds, shadows[tilt], geometry[tilt], lanes)
+def cast_all(image: Any, bounds: Any, out: Any, steps: Any, shadows: Any, lanes: Any) -> None:
+    """Add the image's shadows at all tilts to `out` (tilts, bins, n)."""
+    for tilt in range(out.shape[0]):
+        cast(image, bounds, out[tilt], steps[tilt], shadows[tilt], lanes)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_clxem.errors import ClxemWarning, ImageError
 from napari_clxem.xray.masks import Spacing, per_axis
+from napari_clxem.xray.telling import Asked, Progress, Teller
 
 Floats = NDArray[np.floating[Any]]
 Threshold = float | Literal["half-bit"]
@@ -190,6 +191,8 @@ def fsc(
     mask: ArrayLike | None = None,
     *,
     workers: int | None = None,
+    progress: Progress | None = None,
+    cancelled: Asked | None = None,
 ) -> Correlation:
     """Correlate two independent halves by shells (rings in 2D) of spatial frequency.
 
@@ -208,6 +211,9 @@ def fsc(
         default the whole box as it is.
     workers : int, optional
         Threads; by default one per core.
+    progress, cancelled : callable, optional
+        Called as ``progress(share, text)``; asked between the steps, and Cancelled raised where it
+        gives True.
 
     Returns
     -------
@@ -229,9 +235,15 @@ def fsc(
     from scipy import fft
 
     threads = workers or os.cpu_count() or 1
+    tell = Teller(progress, cancelled, "The correlation")
+    tell(0.0, "Reading the halves")
     one, two, share = checked_halves(half_a, half_b, mask)
     step = per_axis(spacing, one.ndim)
-    spectra = [fft.rfftn(half, workers=threads) for half in (one, two)]
+    spectra = []
+    for index, half in enumerate((one, two)):
+        tell(0.1 + 0.35 * index, f"Fourier transform of half {'AB'[index]}")
+        spectra.append(fft.rfftn(half, workers=threads))
+    tell(0.8, "Sums over shells")
     shape = (1,) * (3 - one.ndim) + one.shape
     sizes = np.concatenate([np.ones(3 - one.ndim), step])
     nyquist = float(0.5 / step.max())
@@ -249,6 +261,7 @@ def fsc(
     if known.any() and np.nanmin(curve) > _IDENTICAL:
         notes = ("The halves are the same image, so their correlation says nothing.",)
         warnings.warn(f"{notes[0]} Give independent halves.", ClxemWarning, stacklevel=2)
+    tell(1.0, "Correlated")
     frequency = np.arange(len(sums)) * width
     return Correlation(frequency, np.clip(curve, -1.0, 1.0), samples, nyquist, notes)
 

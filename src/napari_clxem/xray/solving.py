@@ -14,7 +14,7 @@ from napari_clxem.xray.geometry import Floats, Geometry, golden_order
 Method = Literal["SART", "SIRT"]
 
 _LANES = (16, 8, 4, 1)
-_LEAST_PATH = 1.0  # voxels; shorter rays only graze a corner and would be given too much weight
+_LEAST_PATH = 0.54  # voxels; shorter rays only graze a corner and would be given too much weight
 
 
 class Solver:
@@ -57,15 +57,14 @@ class Solver:
     def _pass(self, image: NDArray[np.float32], data: NDArray[np.float32]) -> float:
         from napari_clxem.xray import projection
 
-        slices = (self.geometry.bounds, self.geometry.prior)
-        steps = self.geometry.steps
+        geometry = self.geometry
         lanes = (0,) * image.shape[-1]
+        given = (image, geometry.bounds, data, self.weights)
+        rays = (geometry.steps, geometry.shadows, geometry.chords)
         rest = (self.relaxation, self.low, self.high, lanes)
         if self.method == "SIRT":
-            return float(projection.sirt_pass(image, *slices, data, self.weights, steps, *rest))
-        return float(
-            projection.sart_pass(image, *slices, data, self.weights, steps, self.order, *rest)
-        )
+            return float(projection.sirt_pass(*given, *rays, *rest))
+        return float(projection.sart_pass(*given, *rays, self.order, *rest))
 
     def _padded(self, part: NDArray[np.float32], lanes: int) -> NDArray[np.float32]:
         """Bring (tilts, slices, nx) to (tilts, bins, lanes), in absorption per pixel of path."""
@@ -77,16 +76,14 @@ class Solver:
 
 
 def _weights(geometry: Geometry) -> NDArray[np.float32]:
-    """One over the path of each ray through the support, weighted as it is; 0 off the detector."""
-    from napari_clxem.xray import projection
+    """One over the path of each ray through the support, shared out as it is; 0 off the detector.
 
-    paths = []
-    for image in (np.ones(geometry.shape, np.float32), geometry.prior):
-        path = np.zeros((len(geometry.tilts), geometry.bins, 1), np.float32)
-        projection.cast_all(image[..., None], geometry.bounds, path, geometry.steps, (0,))
-        paths.append(path[..., 0])
-    long = paths[0] >= min(_LEAST_PATH, float(paths[0].max()) / 2)
-    weights = np.where(long, 1 / np.maximum(paths[1], 1e-6), 0.0)
+    The path is that of the ray, not the sum of its weights: near the rim the latter is uneven, and
+    noise would build up there pass by pass.
+    """
+    paths = geometry.paths
+    long = paths >= min(_LEAST_PATH, float(paths.max()) / 2)
+    weights = np.where(long, 1 / np.maximum(paths, 1e-6), 0.0)
     weights[:, : geometry.pad] = 0.0
     weights[:, geometry.pad + geometry.width :] = 0.0
     return weights.astype(np.float32)

@@ -15,6 +15,7 @@ from napari_clxem.xray.geometry import Support, Weighting, check_tilts
 from napari_clxem.xray.phantom import spheres
 from napari_clxem.xray.reconstruction import project, reconstruct
 from napari_clxem.xray.solving import Method
+from napari_clxem.xray.telling import Asked, Progress, Teller
 
 Floats = NDArray[np.floating[Any]]
 
@@ -101,6 +102,8 @@ def calibrate_wedge(
     weighting: Weighting = "centre",
     blur: float = 0.0,
     margin: int = 3,
+    progress: Progress | None = None,
+    cancelled: Asked | None = None,
 ) -> Wedge:
     """Reconstruct spheres of known density from just these tilts, and see what is left of them.
 
@@ -125,6 +128,9 @@ def calibrate_wedge(
         Full width of the microscope's own blur, µm.
     margin : int
         See :func:`~napari_clxem.xray.clusters.measure`.
+    progress, cancelled : callable, optional
+        Called as ``progress(share, text)``; asked before each size, and Cancelled raised where it
+        gives True.
 
     Returns
     -------
@@ -149,7 +155,9 @@ def calibrate_wedge(
         )
     middle: Floats = (np.array([shape[0], shape[1]]) - 1) / 2
     rows: list[list[tuple[float, ...]]] = []
-    for size in sizes:
+    tell = Teller(progress, cancelled, "The calibration of the wedge")
+    for index, size in enumerate(sizes):
+        tell(index / len(sizes), f"Spheres of {size * 1e3:.0f} nm")
         places = [middle] if kind == "disc" else [middle, middle * (0.75, 0.5)]
         way = {
             "method": method,
@@ -162,6 +170,7 @@ def calibrate_wedge(
         seen = _blurred(project(truth, angles, spacing), blur / spacing, kind == "sphere")
         volume = reconstruct(seen, angles, spacing, thickness=shape[0], **way).data  # type: ignore[arg-type]
         rows.append([_recovered(volume[:, box], truth[:, box], spacing, margin) for box in boxes])
+    tell(1.0, "The wedge is calibrated")
     found = np.array(rows)
     mean = found.mean(axis=1)
     spread = np.abs(np.diff(found[..., 3:], axis=1)).mean(axis=(1, 2)) if kind == "sphere" else 0.0
@@ -224,7 +233,8 @@ def _labelled(
     from scipy.ndimage import label
 
     names, _ = label(volume >= level, structure=np.ones((3, 3, 3), bool))
-    return measure(volume, (names == names[place]).astype(np.int32), step, margin)[0]
+    found = measure(volume, (names == names[place]).astype(np.int32), step, margin)
+    return next(found)
 
 
 def _disc(shape: tuple[int, int], place: Floats, size: float) -> NDArray[np.float32]:
