@@ -6,137 +6,40 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
-from qtpy.QtWidgets import QLabel, QLineEdit, QPushButton, QTableWidget
+from qtpy.QtWidgets import QLineEdit, QTableWidget
+from targets_made import (
+    ANGLE,
+    AZIMUTH,
+    TILT,
+    button,
+    dock,
+    fib_grid,
+    plan,
+    press,
+    session,
+    texts,
+)
 
 from conftest import BEADS, declared
-from napari_clxem.dose import Exposure
-from napari_clxem.errors import LamellaError, WriteError
-from napari_clxem.frames import Affine, UncertainAffine
-from napari_clxem.io.image import StagePosition
-from napari_clxem.lamella import Optics, capture_probability, fib_projection, milling_angle
-from napari_clxem.plugin.controllers import release, workspace_for
-from napari_clxem.plugin.controllers.targets import Targets
+from napari_clxem.errors import WriteError
+from napari_clxem.frames import Affine
+from napari_clxem.lamella import BOXES, INSTRUMENTS, capture_probability, film_angle, milling_angle
+from napari_clxem.plugin.controllers import workspace_for
 from napari_clxem.plugin.controllers.targets_export import export
-from napari_clxem.plugin.controllers.targets_mouse import TargetMouse, centroid_near
-from napari_clxem.plugin.controllers.targets_scene import aims, fib_view, moved_target
-from napari_clxem.plugin.controllers.targets_sites import aiming_maps, fields, write_fields
+from napari_clxem.plugin.controllers.targets_mouse import centroid_near
+from napari_clxem.plugin.controllers.targets_scene import (
+    aims,
+    fib_view,
+    moved_target,
+    shown_placement,
+)
 from napari_clxem.plugin.widgets.targets import TargetsWidget
-from napari_clxem.session import Dataset, FileRef, Frame, Link, Store, edits, load, save
-from napari_clxem.session.geometry import estimate, place
+from napari_clxem.session import Dataset, Frame, Link, Store, edits, load, save
+from napari_clxem.session.geometry import graph
 
 pytestmark = pytest.mark.gl
 
-ANGLE, AZIMUTH, TILT = 11.0, 20.0, 18.0
-SD = 0.05
-
-
-def projection() -> np.ndarray:
-    """How the tomogram of the made grid shows in its FIB image."""
-    middle = (np.array((80, 180, 180)) - 1) * 0.12 / 2
-    seen = fib_projection(ANGLE, AZIMUTH)
-    shift = np.array([10.0, 12.0]) - seen.transform([middle])[0]
-    return np.hstack([seen.linear, (seen.translation + shift)[:, np.newaxis]])
-
-
-@pytest.fixture
-def fib_grid(grid):
-    dataset = Dataset(
-        id="fib",
-        name="fib",
-        modality="fib",
-        site="c1",
-        frame="fib",
-        file=FileRef(path="/nowhere/fib.tif"),
-        axes=("y", "x"),
-        shape=(200, 240),
-        scale=(0.1, 0.1),
-        stage=StagePosition((5.0, 6.0, 7.0), 0.0, TILT, "fei"),
-    )
-    covariance = np.zeros((8, 8))
-    covariance[3, 3] = covariance[7, 7] = SD**2
-    centre = np.full(3, 10.0)
-    link = Link(
-        id="to-fib",
-        moving="tomogram",
-        fixed="fib",
-        kind="declared",
-        estimate=estimate(UncertainAffine(projection(), centre, covariance, None)),
-    )
-    grid.session = replace(
-        grid.session,
-        datasets=(*grid.session.datasets, dataset),
-        frames=(*grid.session.frames, Frame(name="fib", ndim=2)),
-        links=(*grid.session.links, link),
-    )
-    grid.images["fib"] = np.random.default_rng(2).random((200, 240), np.float32)
-    return grid
-
-
-@pytest.fixture
-def plan(fib_grid, qapp):
-    """Targets at work on canvases without a window."""
-    viewer = ViewerModel()
-    workspace = workspace_for(viewer)
-    workspace.use(fib_grid.store())
-    workspace.show_site("c1", "tomogram")
-    made = Targets(workspace, viewer)
-    yield SimpleNamespace(
-        targets=made,
-        viewer=viewer,
-        _mouse=TargetMouse(made, viewer, "main"),
-        _fib_mouse=TargetMouse(made, made.second.model, "fib"),
-    )
-    made.release()
-    release(viewer)
-
-
-@pytest.fixture
-def dock(make_napari_viewer, fib_grid, qtbot):
-    viewer = make_napari_viewer()
-    widget = TargetsWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Targets", area="right")
-    found = workspace_for(viewer)
-    found.use(fib_grid.store())
-    found.show_site("c1", "tomogram")
-    widget.refresh()
-    widget.targets.active = True
-    yield widget
-    widget.close()
-
-
-def session(dock):
-    return dock.targets.session
-
-
-def texts(dock):
-    return "\n".join(label.text() for label in dock.findChildren(QLabel) if not label.isHidden())
-
-
-def button(dock, text):
-    return next(one for one in dock.findChildren(QPushButton) if one.text() == text)
-
-
-def press(mouse, viewer, start, end=None, **more):
-    """Play a click, or a drag, through the callback as napari does."""
-    event = SimpleNamespace(
-        type="mouse_press",
-        button=1,
-        modifiers=(),
-        pos=np.zeros(2),
-        position=tuple(start),
-        view_direction=np.array([1.0, 0.0, 0.0]),
-        handled=False,
-        **more,
-    )
-    play = mouse._on_press(viewer, event)
-    next(play, None)
-    if end is not None:
-        event.type, event.position, event.pos = "mouse_move", tuple(end), np.array([50.0, 50.0])
-        next(play, None)
-    event.type = "mouse_release"
-    next(play, None)
-    return event
+__all__ = ["dock", "fib_grid", "plan"]
 
 
 def test_an_empty_session_says_the_next_step(make_napari_viewer, qtbot):
@@ -152,7 +55,7 @@ def test_a_click_adds_a_target_in_the_image_it_was_made_in(plan):
     viewer.layers.selection = {layers["tomogram", 0]}
     bead = np.linalg.inv(np.array(session(plan).links[1].estimate.matrix)) @ [*BEADS[1], 1.0]
     spot = bead[:3] - view.origin
-    plan.targets.picking = True
+    plan.targets.picks.picking = True
     before = len(session(plan).targets)
     press(plan._mouse, viewer, spot + np.array([1.5, 0.0, 0.0]))
     assert len(session(plan).targets) == before + 1
@@ -187,10 +90,10 @@ def test_a_snap_goes_to_the_centroid():
 
 
 def test_a_target_is_dragged_in_the_plane_and_keeps_its_height(plan):
-    places = plan.targets.target_places()
+    places = plan.targets.picks.places("main")
     here = places["A1"]
     press(plan._mouse, plan.viewer, (0.0, *here), (0.0, *(here + np.array([1.0, -0.5]))))
-    after = plan.targets.target_places()["A1"]
+    after = plan.targets.picks.places("main")["A1"]
     np.testing.assert_allclose(after, here + np.array([1.0, -0.5]), atol=1e-6)
     moved = next(one for one in session(plan).targets if one.id == "A1")
     np.testing.assert_allclose(moved.position[0], BEADS[0][0], atol=1e-6)
@@ -229,14 +132,14 @@ def test_a_target_lies_on_the_line_of_sight_where_the_view_has_it(fib_grid):
 
 def test_a_box_is_drawn_dragged_and_taken_back(plan):
     targets = plan.targets
-    targets.draw_box()
+    targets.boxes.draw()
     (record,) = session(plan).lamellae
     assert record.frame == "tomogram"
     assert record.lamella.angle == pytest.approx(ANGLE)
     assert record.stage_tilt == pytest.approx(TILT)
     centred = targets.found["A1"].volume_fraction
     assert record.promised == pytest.approx(centred)
-    handle = targets.handles("fib")["centre"]
+    handle = targets.boxes.places("fib")["centre"]
     told = []
     targets.moved.connect(lambda: told.append(targets.found["A1"].volume_fraction))
     press(plan._fib_mouse, targets.second.model, handle, handle + np.array([0.2, 0.0]))
@@ -249,7 +152,8 @@ def test_a_box_is_drawn_dragged_and_taken_back(plan):
         atol=1e-9,
     )
     aim = targets.aims[0]
-    expected = capture_probability(moved, aim.position, aim.target.radius, aim.covariance)
+    spread = aim.covariance + targets.placing**2 * np.eye(3)
+    expected = capture_probability(moved, aim.position, aim.target.radius, spread)
     assert session(plan).lamellae[0].promised == pytest.approx(expected.volume_fraction)
     workspace_for(plan.viewer).store.undo()
     assert session(plan).lamellae == (record,)
@@ -267,23 +171,22 @@ def test_a_box_is_drawn_dragged_and_taken_back(plan):
 )
 def test_an_edge_is_pulled(plan, canvas, edge, other, size):
     targets = plan.targets
-    targets.draw_box()
+    targets.boxes.draw()
     before = getattr(session(plan).lamellae[0].lamella, size)
-    places = targets.handles(canvas)
-    targets.pull(canvas, edge, places[edge] + 0.5 * (places[edge] - places[other]))
-    targets.let_go()
+    places = targets.boxes.places(canvas)
+    targets.boxes.drop(canvas, edge, places[edge] + 0.5 * (places[edge] - places[other]))
     assert getattr(session(plan).lamellae[0].lamella, size) == pytest.approx(1.5 * before)
-    np.testing.assert_allclose(targets.handles(canvas)[other], places[other], atol=1e-9)
+    np.testing.assert_allclose(targets.boxes.places(canvas)[other], places[other], atol=1e-9)
 
 
 def test_a_proposal_holds_the_target_best(dock, qtbot):
     targets = dock.targets
     button(dock, "Propose").click()
-    qtbot.waitUntil(lambda: bool(session(dock).lamellae) and not targets.busy, timeout=10000)
+    qtbot.waitUntil(lambda: bool(session(dock).lamellae) and not targets.advice.busy, timeout=10000)
     record = session(dock).lamellae[0]
     aim = targets.aims[0]
     assert abs(capture_probability(record.lamella, aim.position).offset) < 0.01
-    assert record.promised == pytest.approx(targets.proposal.expected)
+    assert record.promised == pytest.approx(targets.advice.proposal.expected)
     qtbot.waitUntil(lambda: "captured" in texts(dock))
     rows = dock.findChildren(QTableWidget)[0]
     assert rows.item(0, 3).text() == f"{record.promised:.0%}"
@@ -299,8 +202,8 @@ def test_edits_of_numbers_are_steps(dock):
     (target,) = session(dock).targets
     assert (target.name, target.radius) == ("granule", 0.8)
     assert target.sigma == pytest.approx((0.3, 0.03, 0.03))
-    dock.targets.draw_box()
-    dock.targets.remove()
+    dock.targets.boxes.draw()
+    dock.targets.picks.remove()
     assert session(dock).targets == ()
     assert session(dock).lamellae[0].targets == ()
     workspace_for(dock.viewer).store.undo()
@@ -308,7 +211,7 @@ def test_edits_of_numbers_are_steps(dock):
 
 
 def test_lamellae_are_kept_in_the_file(plan, tmp_path):
-    plan.targets.draw_box()
+    plan.targets.boxes.draw()
     path = tmp_path / "kept.clxem.json"
     save(session(plan), path)
     assert load(path).lamellae == session(plan).lamellae
@@ -339,7 +242,7 @@ def staged(plan):
         return edits.put(s, replace(link, kind="stage"))
 
     store.commit(with_stage, "Stage")
-    plan.targets.draw_box()
+    plan.targets.boxes.draw()
     return plan
 
 
@@ -393,7 +296,7 @@ def test_the_buttons_do_it_and_a_file_is_written(dock, tmp_path, qtbot):
     button(dock, "Box here").click()
     qtbot.waitUntil(lambda: "captured" in texts(dock))
     button(dock, "Pick").click()
-    assert dock.targets.picking
+    assert dock.targets.picks.picking
     path = tmp_path / "list.csv"
     dock.export(str(path))
     assert "Lamella 1" in path.read_text(encoding="utf-8")
@@ -410,58 +313,18 @@ def test_without_a_fib_image_the_dock_says_so(dock, fib_grid):
     assert "no FIB image" in dock.targets.trouble
 
 
-def test_fields_for_tomograms_keep_off_what_was_exposed(fib_grid, tmp_path):
-    made = fib_grid.session
-    (map_,) = aiming_maps(made)
-    (found,) = fields(made, map_, Optics((8.0, 8.0), 6.0, (-50.0, 50.0)))
-    there = place(made, made.targets[0], "map").position
-    assert (np.abs(np.array(found.centre) - there) < 4.0 - made.targets[0].radius).all()
-    assert found.clear
-    assert found.holds > 0.95
-    spent = Exposure.tilt_series(
-        modality="sxt",
-        frame="map",
-        aim=there,
-        beam_radius=20.0,
-        tilts=np.array([0.0]),
-        dose_per_image=1.0,
-    )
-    (again,) = fields(edits.put(made, spent), map_, Optics((8.0, 8.0), 6.0, (-50.0, 50.0)))
-    assert not again.clear
-    path = tmp_path / "stage.csv"
-    said = write_fields(path, made, map_, [found])
-    assert "no link leads to a stage" in said
-    with path.open(encoding="utf-8") as file:
-        (line,) = csv.DictReader(file)
-    assert float(line["row_px"]) == pytest.approx(found.centre[0] / 0.2)
-    with pytest.raises(WriteError, match="no field"):
-        write_fields(path, made, map_, [])
-    with pytest.raises(LamellaError, match="pick targets"):
-        fields(replace(made, targets=()), map_, Optics())
-
-
-def test_fields_are_drawn_and_forgotten_with_the_next_edit(dock):
-    dock.sites.propose()
-    assert [one.name for one in dock.sites.found] == ["A1"]
-    assert "SXT fields" in dock.viewer.layers
-    dock.targets.draw_box()
-    dock.refresh()
-    assert dock.sites.found == ()
-    assert "SXT fields" not in dock.viewer.layers
-
-
 def test_nothing_is_left_in_the_canvas_after_closing(plan):
     before = {layer.name for layer in plan.viewer.layers}
-    plan.targets.draw_box()
+    plan.targets.boxes.draw()
     drawn = {layer.name for layer in plan.viewer.layers} - before
-    assert {"Lamella", "Lamella handles", "Lamella in 3D"} <= drawn
+    assert {"Lamella", "Lamella handles"} <= drawn
     plan.targets.release()
     assert not drawn & {layer.name for layer in plan.viewer.layers}
     plan.targets.workspace.refreshed.connect(plan.targets.refresh)
 
 
 def test_it_fits_a_narrow_dock(dock, qtbot):
-    dock.targets.draw_box()
+    dock.targets.boxes.draw()
     alone = TargetsWidget(dock.viewer)
     qtbot.addWidget(alone)
     alone.resize(320, 700)
@@ -472,7 +335,99 @@ def test_it_fits_a_narrow_dock(dock, qtbot):
 
 
 def test_a_store_of_its_own_shows_nothing_of_the_old_one(plan):
-    plan.targets.draw_box()
+    plan.targets.boxes.draw()
     workspace_for(plan.viewer).use(Store(journal=False))
     assert plan.targets.fib is None
     assert plan.targets.lamella is None
+
+
+def test_the_box_is_a_solid_slab_in_a_volume(plan):
+    targets, viewer = plan.targets, plan.viewer
+    targets.boxes.draw()
+    targets.boxes.set_joints(True)
+    viewer.dims.ndisplay = 3
+    vertices, _, _ = viewer.layers["Lamella slab"].data
+    assert "Lamella handles" not in viewer.layers
+    record = session(plan).lamellae[0]
+    view = targets.workspace.view
+    where = graph(session(plan)).transform(record.frame, view.frame, [record.lamella.centre])
+    expected = where.transform(record.lamella.corners) - view.origin
+    np.testing.assert_allclose(np.sort(vertices, axis=0), np.sort(expected, axis=0), atol=1e-6)
+    # twelve edges of the slab, and of either joint
+    assert len(viewer.layers["Lamella in 3D"].data) == 36
+    viewer.dims.ndisplay = 2
+    assert "Lamella slab" not in viewer.layers
+    assert "Lamella in 3D" not in viewer.layers
+    assert "Lamella handles" in viewer.layers
+
+
+def test_the_milling_angle_is_dragged_on_its_dial(plan):
+    targets = plan.targets
+    targets.boxes.draw()
+    shown = targets.boxes.dial("fib")
+    assert shown.angle == pytest.approx(ANGLE)
+    np.testing.assert_allclose(targets.boxes.places("fib")["angle"], shown.tip)
+    angle = np.deg2rad(17.0)
+    wanted = shown.pivot + shown.arm * (np.cos(angle) * shown.level + np.sin(angle) * shown.up)
+    press(plan._fib_mouse, targets.second.model, shown.tip, wanted)
+    record = session(plan).lamellae[0]
+    assert record.lamella.angle == pytest.approx(17.0)
+    assert record.stage_tilt == pytest.approx(TILT + 17.0 - ANGLE)
+    assert targets.boxes.dial("fib").angle == pytest.approx(17.0)
+    workspace_for(plan.viewer).store.undo()
+    assert session(plan).lamellae[0].lamella.angle == pytest.approx(ANGLE)
+
+
+def test_joints_are_drawn_beside_the_box_in_every_view(plan):
+    targets = plan.targets
+    targets.preset = BOXES[1]
+    targets.boxes.draw()
+    record = session(plan).lamellae[0]
+    assert record.joints == BOXES[1].joints
+    for viewer, projection in (
+        (targets.second.model, targets.fib.projection),
+        (plan.viewer, shown_placement(session(plan), record, targets.workspace.view)[1:3]),
+    ):
+        drawn = viewer.layers["Expansion joints"].data[:, 0]
+        across = projection[:, :3] @ record.lamella.axes[2]
+        centre = Affine(projection).transform([record.lamella.centre])[0]
+        away = (drawn - centre) @ across / (across @ across)
+        gap = record.joints.distance + np.array([-0.5, 0.5]) * record.joints.width
+        assert np.abs(away).min() == pytest.approx(gap[0], rel=1e-6)
+        assert np.abs(away).max() == pytest.approx(gap[1], rel=1e-6)
+    targets.boxes.set_joints(False)
+    assert session(plan).lamellae[0].joints is None
+    assert "Expansion joints" not in plan.viewer.layers
+
+
+def test_a_box_is_placed_as_well_as_its_instrument_says(plan):
+    targets = plan.targets
+    assert targets.placing == INSTRUMENTS[0].placing > 0
+    targets.boxes.draw()
+    promised = session(plan).lamellae[0].promised
+    targets.boxes.amend(placing=0.5)
+    (record,) = session(plan).lamellae
+    assert (record.placing, targets.placing) == (0.5, 0.5)
+    assert record.promised < promised
+    aim = targets.aims[0]
+    spread = aim.covariance + 0.25 * np.eye(3)
+    expected = capture_probability(record.lamella, aim.position, aim.target.radius, spread)
+    assert record.promised == pytest.approx(expected.volume_fraction)
+    targets.choose_instrument(INSTRUMENTS[3])
+    (record,) = session(plan).lamellae
+    assert record.placing is None
+    assert targets.placing == INSTRUMENTS[3].placing
+    assert record.lamella.damage == INSTRUMENTS[3].damage
+
+
+def test_the_film_tilts_the_milling_angle(plan):
+    targets = plan.targets
+    targets.boxes.draw()
+    targets.boxes.set_film(0.0, 4.0)
+    assert session(plan).sites[0].film_tilt == (0.0, 4.0)
+    box = session(plan).lamellae[0].lamella
+    assert targets.boxes.angle == pytest.approx(film_angle(box.angle, (0.0, 4.0), box.azimuth))
+    targets.boxes.turn(10.0)
+    turned = session(plan).lamellae[0].lamella
+    assert film_angle(turned.angle, (0.0, 4.0), turned.azimuth) == pytest.approx(10.0)
+    assert turned.angle != pytest.approx(10.0, abs=1.0)

@@ -1,8 +1,8 @@
-"""Lamella boxes, their handles and outlines as napari layers, in the µm of one canvas."""
+"""Lamella boxes and outlines as napari layers, in the µm of one canvas."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,19 +17,6 @@ from napari_clxem.plugin.layers import UNIT, LayerData
 BOX = "#ff9100"
 OTHER_BOX = "#b08968"
 OUTLINE = "#7cf5a5"
-# Which edges a view shows: along the beam one sees the faces, from above the ends.
-FIB_EDGES = ("top", "bottom", "left", "right")
-PLAN_EDGES = ("back", "front", "left", "right")
-_SIDES: Mapping[str, tuple[int, float]] = {
-    "top": (0, 1.0),
-    "bottom": (0, -1.0),
-    "back": (1, 1.0),
-    "front": (1, -1.0),
-    "right": (2, 1.0),
-    "left": (2, -1.0),
-}
-# The faces are close together: their handles stand aside from the one in the middle.
-_ASIDE = 0.3
 
 
 def outline_lines(
@@ -86,53 +73,6 @@ def lines(data: Floats, name: str, colour: str, width: float) -> LayerData:
         "vector_style": "line",
     }
     return data, arguments, "vectors"
-
-
-def handle_places(
-    lamella: Lamella, projection: ArrayLike, edges: Sequence[str] = FIB_EDGES
-) -> dict[str, Floats]:
-    """Give where the handles of a lamella show in a view.
-
-    Parameters
-    ----------
-    lamella : Lamella
-    projection : (2, 4) array_like
-        From the lamella's frame to the view, µm.
-    edges : sequence of str
-        Which of its edges can be pulled there.
-
-    Returns
-    -------
-    dict of str to (2,) array
-        ``"centre"`` and each edge, (row, column) µm.
-    """
-    view = Affine(np.asarray(projection, float))
-    sizes = np.array([lamella.thickness, lamella.length, lamella.width])
-    places = {"centre": np.array(lamella.centre)}
-    for edge in edges:
-        axis, side = _SIDES[edge]
-        place = places["centre"] + 0.5 * side * sizes[axis] * lamella.axes[axis]
-        if axis == 0:
-            place = place + _ASIDE * lamella.width * lamella.axes[2]
-        places[edge] = place
-    seen = view.transform(np.array(list(places.values())))
-    return dict(zip(places, seen, strict=True))
-
-
-def handle_points(places: Mapping[str, Floats]) -> LayerData:
-    """Describe a Points layer of handles: a cross in the middle, squares at the edges."""
-    data = np.array(list(places.values())).reshape(len(places), 2)
-    arguments = {
-        **_common(2, "Lamella handles"),
-        "size": 0.5,
-        "symbol": ["cross" if name == "centre" else "square" for name in places],
-        "face_color": BOX,
-        "border_color": "#000000",
-        "border_width": 0.15,
-        "canvas_size_limits": (9, 12),
-        "features": {"edge": list(places)},
-    }
-    return data, arguments, "points"
 
 
 def _common(ndim: int, name: str) -> dict[str, Any]:

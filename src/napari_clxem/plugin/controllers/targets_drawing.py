@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from napari_clxem.frames.affine import Floats
-from napari_clxem.lamella import Lamella, view_outline
+from napari_clxem.lamella import Joints, Lamella, view_outline
+from napari_clxem.plugin.box_marks import Dial, dial_lines, handle_points, joint_lines
 from napari_clxem.plugin.controllers.overlays import Overlays
-from napari_clxem.plugin.lamella_marks import OTHER_BOX, handle_points, outline_lines, wireframe
+from napari_clxem.plugin.lamella_marks import OTHER_BOX, outline_lines, wireframe
 from napari_clxem.plugin.marks import Mark, error_ellipses, target_points
 
 
@@ -33,20 +34,29 @@ def draw_box(
     lamella: Lamella | None,
     projection: Floats | None,
     handles: Mapping[str, Floats],
+    shown: Dial | None = None,
+    joints: Joints | None = None,
 ) -> None:
-    """Draw the outline of a lamella as a view (2, 4) shows it, and its handles."""
+    """Draw the outline of a lamella as a view (2, 4) shows it, its joints, handles and dial."""
     drawn = []
     if lamella is not None and projection is not None:
         drawn = [view_outline(lamella, projection)]
+    beside = None
+    if drawn and joints is not None and lamella is not None and projection is not None:
+        beside = joint_lines(lamella, joints, projection)
+    overlays.put("joints", beside)
     overlays.put("box", outline_lines(drawn, 2, "Lamella"))
-    overlays.put("handles", handle_points(handles))
+    overlays.put("dial", None if shown is None else dial_lines(shown))
+    overlays.put("handles", handle_points(handles, shown.angle if shown else None))
 
 
-def draw_solid(overlays: Overlays, lamella: Lamella | None, placement: Floats | None) -> None:
-    """Draw the edges of a lamella in space, its frame placed in the display (4, 4)."""
+def draw_frames(overlays: Overlays, slabs: Sequence[Lamella], placement: Floats | None) -> None:
+    """Draw the edges of slabs in space, their frame placed in the display (4, 4)."""
     described = None
-    if lamella is not None and placement is not None:
-        described = wireframe(lamella, placement, np.zeros(3), "Lamella in 3D")
+    if slabs and placement is not None:
+        parts = [wireframe(one, placement, np.zeros(3), "Lamella in 3D") for one in slabs]
+        data = np.concatenate([part[0] for part in parts])
+        described = (data, parts[0][1], parts[0][2])
     overlays.put("solid", described)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from napari_clxem.io.exchange import (
     write_positions,
     write_tdct_points,
 )
-from napari_clxem.lamella import LamellaRecord, view_outline
-from napari_clxem.plugin.controllers.targets_scene import Aim, FibView, captures
+from napari_clxem.lamella import Lamella, LamellaRecord, view_outline
+from napari_clxem.plugin.box_marks import joint_slabs
+from napari_clxem.plugin.controllers.targets_scene import Aim, FibView, captures, placing_of
+from napari_clxem.plugin.controllers.targets_stages import stage_frame
 from napari_clxem.session.geometry import graph, place
 from napari_clxem.session.model import Session, Target
 
@@ -35,18 +38,6 @@ FILTER = (
     "SerialEM Navigator (*.nav);;OpenFIBSEM positions (*.yaml);;3DCT points (*.txt)"
 )
 SUFFIXES = (".csv", ".html", ".nav", ".yaml", ".txt")
-# Stages that milling is done on, in the order they are asked for.
-STAGES = ("fib", "sem")
-
-
-def stage_frame(session: Session, modalities: Sequence[str] = STAGES) -> str:
-    """Find the frame of the stage that images of some modality were taken on; empty for none."""
-    for modality in modalities:
-        frames = {one.frame for one in session.datasets if one.modality == modality}
-        for link in session.links:
-            if link.kind == "stage" and link.moving in frames:
-                return link.fixed
-    return ""
 
 
 def entries(
@@ -55,9 +46,8 @@ def entries(
     records: Sequence[LamellaRecord],
     view: FibView | None,
     seen: Sequence[Aim],
-    placing: float,
 ) -> tuple[Entry, ...]:
-    """List targets and lamellae in the terms of the FIB image and of its stage.
+    """List lamellae, their expansion joints and targets in the terms of FIB image and stage.
 
     Parameters
     ----------
@@ -68,59 +58,84 @@ def entries(
         Without it only stage positions are given.
     seen : sequence of Aim
         Where the view has the targets.
-    placing : float
-        Sd with which the microscope places a box, µm.
     """
     stage = stage_frame(session)
-    sites = {one.id: one.name or one.id for one in session.sites}
     best: dict[str, float] = {}
     lines = []
     for record in records:
-        here = view is not None and record.frame == view.volume
-        found = captures(record.lamella, seen, placing) if here else {}
-        for name in record.targets:
-            if name in found:
+        if view is not None and record.frame == view.volume:
+            found = captures(record.lamella, seen, placing_of(record))
+            for name in set(record.targets) & set(found):
                 best[name] = max(best.get(name, 0.0), found[name].volume_fraction)
-        pixel = None
-        if here and view is not None:
-            spot = Affine(view.projection).transform([record.lamella.centre])[0]
-            pixel = _pixel(view, (float(spot[0]), float(spot[1])))
         names = [one.name or one.id for one in targets if one.id in record.targets]
-        lines.append(
-            Entry(
-                name=record.name or record.id,
-                kind="lamella",
-                site=sites.get(record.site or "", ""),
-                stage=_on_stage(session, record.frame, record.lamella.centre, stage, view),
-                stage_tilt=record.stage_tilt,
-                image=view.dataset.name if here and view else "",
-                pixel=pixel,
-                width=record.lamella.width,
-                length=record.lamella.length,
-                thickness=record.lamella.thickness,
-                milling_angle=record.lamella.angle,
-                capture=record.promised,
-                note=f"for {', '.join(names)}" if names else "",
-            )
-        )
+        note = f"for {', '.join(names)}" if names else ""
+        lines.append(_box(session, record, record.lamella, record.name, stage, view, note))
+        for number, slab in enumerate(joints_of(record), start=1):
+            name = f"{record.name or record.id} joint {number}"
+            height = slab.thickness
+            line = _box(session, record, slab, name, stage, view, f"{height:g} µm high slit")
+            lines.append(replace(line, kind="joint", capture=None))
     aims = {one.target.id: one for one in seen}
     for target in targets:
-        aim = aims.get(target.id)
-        sd = np.sqrt(np.diagonal(aim.seen.covariance)) if aim else None
-        spot2 = (aim.seen.position[0], aim.seen.position[1]) if aim else None
-        lines.append(
-            Entry(
-                name=target.name or target.id,
-                site=sites.get(target.site or "", ""),
-                stage=_on_stage(session, target.frame, target.position, stage, view),
-                image=view.dataset.name if aim and view else "",
-                pixel=_pixel(view, spot2) if spot2 and view else None,
-                radius=target.radius,
-                sd=(float(sd[0]), float(sd[1])) if sd is not None else None,
-                capture=best.get(target.id),
-            )
-        )
+        line = _target(session, target, aims.get(target.id), stage, view)
+        lines.append(replace(line, capture=best.get(target.id)))
     return tuple(lines)
+
+
+def joints_of(record: LamellaRecord) -> tuple[Lamella, ...]:
+    """Give the expansion joints of a lamella as slabs; none where it has none."""
+    return () if record.joints is None else joint_slabs(record.lamella, record.joints)
+
+
+def _box(
+    session: Session,
+    record: LamellaRecord,
+    box: Lamella,
+    name: str,
+    stage: str,
+    view: FibView | None,
+    note: str,
+) -> Entry:
+    pixel = None
+    here = view is not None and record.frame == view.volume
+    if here and view is not None:
+        spot = Affine(view.projection).transform([box.centre])[0]
+        pixel = _pixel(view, (float(spot[0]), float(spot[1])))
+    return Entry(
+        name=name or record.id,
+        kind="lamella",
+        site=_site(session, record.site),
+        stage=_on_stage(session, record.frame, box.centre, stage, view),
+        stage_tilt=record.stage_tilt,
+        image=view.dataset.name if here and view else "",
+        pixel=pixel,
+        width=box.width,
+        length=box.length,
+        thickness=box.thickness,
+        milling_angle=box.angle,
+        capture=record.promised,
+        note=note,
+    )
+
+
+def _target(
+    session: Session, target: Target, aim: Aim | None, stage: str, view: FibView | None
+) -> Entry:
+    sd = np.sqrt(np.diagonal(aim.seen.covariance)) if aim else None
+    spot = (aim.seen.position[0], aim.seen.position[1]) if aim else None
+    return Entry(
+        name=target.name or target.id,
+        site=_site(session, target.site),
+        stage=_on_stage(session, target.frame, target.position, stage, view),
+        image=view.dataset.name if aim and view else "",
+        pixel=_pixel(view, spot) if spot and view else None,
+        radius=target.radius,
+        sd=(float(sd[0]), float(sd[1])) if sd is not None else None,
+    )
+
+
+def _site(session: Session, name: str | None) -> str:
+    return next((one.name or one.id for one in session.sites if one.id == name), "")
 
 
 def export(
@@ -130,7 +145,6 @@ def export(
     records: Sequence[LamellaRecord],
     view: FibView | None,
     seen: Sequence[Aim],
-    placing: float = 0.0,
     image: Any = None,
     notes: Sequence[str] = (),
 ) -> str:
@@ -160,7 +174,7 @@ def export(
         raise WriteError(
             f"{path.name} does not end in one of {', '.join(SUFFIXES)}; choose a format."
         )
-    found = entries(session, targets, records, view, seen, placing)
+    found = entries(session, targets, records, view, seen)
     if not found:
         raise WriteError("There is no target and no lamella to write; pick a target first.")
     if suffix == ".csv":
@@ -212,6 +226,12 @@ def _page(
         if one.frame == view.volume
     ]
     shapes += [
+        Shape("", np.array(view_outline(slab, view.projection), np.float64), "joint")
+        for one in records
+        if one.frame == view.volume
+        for slab in joints_of(one)
+    ]
+    shapes += [
         Shape(
             aim.target.name or aim.target.id,
             np.array([aim.seen.position]),
@@ -230,18 +250,30 @@ def _navigator(
 ) -> None:
     _need_stage(found, "A Navigator file")
     stage = stage_frame(session)
+    boxes = {one.name or one.id: (one, one.lamella) for one in records}
+    for one in records:
+        for number, slab in enumerate(joints_of(one), start=1):
+            boxes[f"{one.name or one.id} joint {number}"] = (one, slab)
     items: list[NavPoint | NavPolygon] = []
-    for one in found:
-        if one.stage is None:
+    for line in found:
+        if line.stage is None:
             continue
-        record = next((r for r in records if one.kind == "lamella" and one.name == r.name), None)
-        if record is None:
-            items.append(NavPoint(label=one.name, stage=one.stage, note=one.note))
+        if line.kind == "target":
+            items.append(NavPoint(label=line.name, stage=line.stage, note=line.note))
             continue
-        corners = record.lamella.mid_plane
-        way = graph(session).transform(record.frame, stage, corners)
-        plan = tuple((float(y), float(x)) for y, x in way.transform(corners)[:, -2:])
-        items.append(NavPolygon(label=one.name, corners=plan, height=one.stage[0], note=one.note))
+        record, box = boxes[line.name]
+        way = graph(session).transform(record.frame, stage, box.mid_plane)
+        plan = tuple((float(y), float(x)) for y, x in way.transform(box.mid_plane)[:, -2:])
+        colour = 2 if line.kind == "joint" else 1
+        items.append(
+            NavPolygon(
+                label=line.name,
+                corners=plan,
+                height=line.stage[0],
+                note=line.note,
+                colour=colour,
+            )
+        )
     write_navigator(items, path)
 
 
@@ -256,7 +288,7 @@ def _positions(path: Path, found: Sequence[Entry], view: FibView | None) -> None
                 one.name, one.stage, turn, tilt if one.stage_tilt is None else one.stage_tilt
             )
             for one in found
-            if one.stage is not None
+            if one.stage is not None and one.kind != "joint"
         ],
         path,
     )

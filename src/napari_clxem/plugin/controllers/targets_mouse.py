@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 from weakref import ref
 
 import numpy as np
@@ -22,17 +23,44 @@ from napari_clxem.session.model import Dataset
 Height = Literal["brightest", "slice"]
 
 
+class Draggable(Protocol):
+    """Things that a hand can take hold of in a canvas."""
+
+    def places(self, canvas: Canvas) -> Mapping[str, Floats]:
+        """Give where they show, (row, column) or (y, x) display µm."""
+
+    def drag(self, canvas: Canvas, name: str, spot: Floats) -> None:
+        """Show one elsewhere, for the eye only."""
+
+    def drop(self, canvas: Canvas, name: str, spot: Floats) -> None:
+        """Leave it there."""
+
+    def choose(self, name: str) -> None:
+        """Take note that it was clicked on."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """What a hand holds, and where it was."""
+
+    owner: Draggable
+    name: str
+    place: Floats
+
+
 class TargetMouse:
     """The mouse of one canvas.
 
     Parameters
     ----------
     targets : Targets
-        What clicks and drags become.
+        What clicks become.
     viewer : napari.components.ViewerModel
         Kept by weak reference.
     canvas : {"main", "fib"}
         Which canvas it is.
+    more : sequence of Draggable
+        What else can be dragged, besides handles and targets.
 
     Attributes
     ----------
@@ -40,9 +68,12 @@ class TargetMouse:
         Where a click in a stack lies along z.
     """
 
-    def __init__(self, targets: Targets, viewer: Any, canvas: Canvas) -> None:
+    def __init__(
+        self, targets: Targets, viewer: Any, canvas: Canvas, more: Sequence[Draggable] = ()
+    ) -> None:
         viewer = getattr(viewer, "__wrapped__", viewer)
         self._targets = targets
+        self._draggable: tuple[Draggable, ...] = (targets.boxes, targets.picks, *more)
         self._canvas: Canvas = canvas
         self._viewer = ref(viewer)
         self.height: Height = "brightest"
@@ -78,7 +109,7 @@ class TargetMouse:
         offset = np.zeros(2)
         if held is not None:
             event.handled = True
-            offset = held[2] - spot
+            offset = held.place - spot
         moved = False
         yield
         while event.type == "mouse_move":
@@ -86,41 +117,28 @@ class TargetMouse:
             if held is not None and moved:
                 event.handled = True
                 spot = np.array(event.position[-2:], dtype=float)
-                self._drag(held, spot + offset)
+                held.owner.drag(self._canvas, held.name, spot + offset)
             yield
         if held is not None and moved:
-            self._drop(held, spot + offset)
-        elif held is not None and held[0] == "target":
-            self._targets.workspace.target = held[1]
-            self._targets.workspace.refreshed.emit()
-        elif not moved and self._canvas == "main" and self._targets.picking:
+            held.owner.drop(self._canvas, held.name, spot + offset)
+        elif held is not None and not (self._picks and held.owner is self._targets.boxes):
+            held.owner.choose(held.name)
+        elif not moved and self._picks:
             self._pick(viewer, event)
 
-    def _held(self, spot: Floats, reach: float) -> tuple[str, str, Floats] | None:
-        """Find the handle or the target under the mouse."""
+    @property
+    def _picks(self) -> bool:
+        return self._canvas == "main" and self._targets.picks.picking
+
+    def _held(self, spot: Floats, reach: float) -> _Held | None:
+        """Find what is under the mouse: of what is near, the nearest."""
         near = [
-            (float(np.linalg.norm(there - spot)), "handle", name, there)
-            for name, there in self._targets.handles(self._canvas).items()
+            (float(np.linalg.norm(there - spot)), _Held(owner, name, there))
+            for owner in self._draggable
+            for name, there in owner.places(self._canvas).items()
         ]
-        if self._canvas == "main":
-            near += [
-                (float(np.linalg.norm(there - spot)), "target", name, there)
-                for name, there in self._targets.target_places().items()
-            ]
         best = min(near, key=lambda one: one[0], default=None)
-        return None if best is None or best[0] > reach else best[1:]
-
-    def _drag(self, held: tuple[str, str, Floats], spot: Floats) -> None:
-        if held[0] == "handle":
-            self._targets.pull(self._canvas, held[1], spot)
-        else:
-            self._targets.drag_target(held[1], spot)
-
-    def _drop(self, held: tuple[str, str, Floats], spot: Floats) -> None:
-        if held[0] == "handle":
-            self._targets.let_go()
-        else:
-            self._targets.drop_target(held[1], spot)
+        return None if best is None or best[0] > reach else best[1]
 
     # -- picking
 
@@ -137,11 +155,11 @@ class TargetMouse:
         sigma = (
             (lateral, lateral) if ndim == 2 else (max(float(step[0]), lateral), lateral, lateral)
         )
-        if self._targets.snap:
+        if self._targets.picks.snap:
             radius = self._targets.target.radius if self._targets.target else 0.5
             place = centroid_near(plane.levels[0], step, place, radius, _is_dark(dataset))
         site = dataset.site or self._targets.workspace.view.site
-        self._targets.add(dataset.frame, site, tuple(float(v) for v in place), sigma)
+        self._targets.picks.add(dataset.frame, site, tuple(float(v) for v in place), sigma)
 
     def _picked_in(self, viewer: Any, event: Any) -> tuple[Dataset, Plane, Floats] | None:
         """Find the image under the mouse: the layer selected, else the topmost one seen."""

@@ -11,6 +11,7 @@ from napari_clxem.errors import ClxemError, LamellaError, NoPathError
 from napari_clxem.frames import Affine, UncertainAffine
 from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import (
+    INSTRUMENTS,
     BoxPreset,
     Capture,
     Gain,
@@ -167,6 +168,31 @@ def captures(lamella: Lamella, seen: Sequence[Aim], placing: float = 0.0) -> dic
         )
         for aim in seen
     }
+
+
+def placing_of(record: LamellaRecord | None, default: Instrument = INSTRUMENTS[0]) -> float:
+    """Give the sd with which a lamella is placed: as kept with it, else that of its instrument.
+
+    Parameters
+    ----------
+    record : LamellaRecord or None
+    default : Instrument
+        Where there is no record, or it names none.
+
+    Returns
+    -------
+    float
+        µm.
+    """
+    if record is not None and record.placing is not None:
+        return record.placing
+    return instrument_of(record, default).placing
+
+
+def instrument_of(record: LamellaRecord | None, default: Instrument = INSTRUMENTS[0]) -> Instrument:
+    """Give the instrument that a lamella is cut on."""
+    name = record.instrument if record else ""
+    return next((one for one in INSTRUMENTS if one.name == name), default)
 
 
 def promise(found: dict[str, Capture], targets: Sequence[str]) -> float | None:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from napari_clxem.dose import cumulative
-from napari_clxem.errors import LamellaError, NoPathError, WriteError
+from napari_clxem.errors import LamellaError, NoPathError
 from napari_clxem.frames import Affine
 from napari_clxem.frames.affine import Floats
-from napari_clxem.io.exchange import Entry, write_list
-from napari_clxem.lamella import Optics, SiteProposal, propose_sites
+from napari_clxem.lamella import FieldRecord, Optics, SiteProposal, judge_site, propose_sites
 from napari_clxem.plugin.controllers.positions import View, axes_of, spatial
-from napari_clxem.plugin.controllers.targets_export import stage_frame
 from napari_clxem.plugin.controllers.targets_scene import SAME
-from napari_clxem.session.geometry import graph, place
-from napari_clxem.session.model import Dataset, Session, Target
+from napari_clxem.session.geometry import Place, graph, place
+from napari_clxem.session.model import Dataset, Session, Target, new_id
 from napari_clxem.session.pairs import is_oblique
 
 # The microscope is aimed by its light microscope, else by its own mosaic.
@@ -56,10 +55,57 @@ def beads_on(session: Session, frame: str) -> Floats:
     return np.array(found).reshape(-1, 2)
 
 
-def fields(session: Session, map_: Dataset, optics: Optics) -> tuple[SiteProposal, ...]:
-    """Propose a tomogram field for every target that the map can place, ranked.
+def spent(session: Session, frame: str) -> Any:
+    """Give a test of which points (n, 2) µm of a map an exposure reaches; None without any."""
+    if not session.exposures:
+        return None
+    links = graph(session)
 
-    Whatever an exposure of the session reaches, done or planned, is kept clear of.
+    def reached(points: Floats) -> Floats:
+        return np.asarray(cumulative(session.exposures, points, links, frame) > 0)
+
+    return reached
+
+
+def reserved(session: Session, frame: str, but: str = "") -> list[Floats]:
+    """Give the outlines on a map that fields planned or taken irradiate, (n, 2) µm each.
+
+    Parameters
+    ----------
+    session : Session
+    frame : str
+        Of the map.
+    but : str
+        Identifier of a field that does not count.
+    """
+    found = []
+    for one in session.fields:
+        if one.id == but or not one.reserves:
+            continue
+        outline = moved_outline(session, one.frame, frame, one.halo)
+        if outline is not None:
+            found.append(outline)
+    return found
+
+
+def moved_outline(session: Session, frame: str, other: str, corners: Floats) -> Floats | None:
+    """Bring corners (n, 2) µm from one map to another; None where no links lead there."""
+    if frame == other:
+        return corners
+    try:
+        way = graph(session).transform(frame, other, corners[:1])
+    except NoPathError:
+        return None
+    return np.asarray(way.transform(corners)[:, -2:])
+
+
+def propose_fields(
+    session: Session, map_: Dataset, optics: Optics, targets: Sequence[Target] | None = None
+) -> tuple[FieldRecord, ...]:
+    """Propose a tomogram field for targets that the map can place, best first.
+
+    Whatever an exposure of the session reaches, done or planned, and what kept fields irradiate,
+    is kept clear of.
 
     Parameters
     ----------
@@ -68,107 +114,150 @@ def fields(session: Session, map_: Dataset, optics: Optics) -> tuple[SiteProposa
         The map the microscope is aimed by.
     optics : Optics
         Field, beam and tilts.
+    targets : sequence of Target, optional
+        For which; left out, those that no kept field is for.
 
     Raises
     ------
     LamellaError
-        Where no target can be placed on the map.
+        Where no target can be placed on the map, or every one has its field already.
     """
-    spots, spreads, targets = [], [], []
-    for target in session.targets:
+    if targets is None:
+        held = {name for one in session.fields if one.reserves for name in one.targets}
+        targets = [one for one in session.targets if one.id not in held]
+        if session.targets and not targets:
+            raise LamellaError(
+                "Every target has its field: delete or drop one to have it proposed again."
+            )
+    meant, places = [], []
+    for target in targets:
         there = place(session, target, map_.frame)
         if there is not None:
-            spots.append(there.position[-2:])
-            spreads.append(np.array(there.covariance)[-2:, -2:])
-            targets.append(target)
-    if not targets:
+            meant.append(target)
+            places.append(there)
+    if not meant:
         raise LamellaError(
             f"No target can be placed on {map_.name}: pick targets, and link their images with it."
         )
-    links = graph(session)
-
-    def spent(points: Floats) -> Floats:
-        return np.asarray(cumulative(session.exposures, points, links, map_.frame) > 0)
-
-    return propose_sites(
-        np.array(spots),
+    test = spent(session, map_.frame)
+    found = propose_sites(
+        np.array([one.position[-2:] for one in places]),
         beads_on(session, map_.frame),
         optics,
-        radii=np.array([one.radius for one in targets]),
-        names=[one.name or one.id for one in targets],
-        pointing=lambda _points: np.array(spreads),
-        forbidden=(spent,) if session.exposures else (),
+        radii=np.array([one.radius for one in meant]),
+        names=[one.name or one.id for one in meant],
+        pointing=lambda _points: np.array([_plane(one) for one in places]),
+        forbidden=() if test is None else (test,),
+        polygons=reserved(session, map_.frame),
+    )
+    return tuple(
+        FieldRecord.of(
+            one,
+            optics,
+            id=new_id(),
+            frame=map_.frame,
+            targets=(meant[one.target].id,),
+            site=meant[one.target].site,
+        )
+        for one in found
     )
 
 
-def drawn_fields(
-    session: Session, map_: Dataset, found: Sequence[SiteProposal], view: View
-) -> tuple[list[Floats], list[Floats]]:
-    """Give the outlines of fields and of their halos in the display, (n, 2) µm each."""
-    if not found or not view.frame:
-        return [], []
-    centre = [found[0].centre]
+def judged(session: Session, record: FieldRecord) -> SiteProposal | None:
+    """Say what a kept field is worth now; None where its target cannot be placed on its map."""
+    target = next((one for one in session.targets if one.id in record.targets), None)
+    there = place(session, target, record.frame) if target else None
+    if target is None or there is None:
+        return None
+    test = spent(session, record.frame) if record.status == "planned" else None
+    return judge_site(
+        record.centre,
+        there.position[-2:],
+        beads_on(session, record.frame),
+        record.optics,
+        radius=target.radius,
+        name=record.name,
+        pointing=lambda _points: _plane(there)[np.newaxis],
+        forbidden=() if test is None else (test,),
+        polygons=reserved(session, record.frame, record.id),
+    )
+
+
+def renewed(session: Session, record: FieldRecord) -> FieldRecord:
+    """Give a field with the pointing error that the links predict now."""
+    found = judged(session, record)
+    return record if found is None else replace(record, pointing=found.pointing)
+
+
+def _plane(there: Place) -> Floats:
+    return np.array(there.covariance)[-2:, -2:]
+
+
+# -- in the display
+
+
+def shown_outline(
+    session: Session, record: FieldRecord, view: View, corners: Floats
+) -> Floats | None:
+    """Give corners (n, 2) µm of a field's map in the display; None where no links lead there."""
+    where = _placement(session, record, view)
+    if where is None:
+        return None
+    flat = np.column_stack([np.zeros(len(corners)), corners])
+    return np.asarray(where.transform(flat)[:, 1:] - np.array(view.origin[1:]))
+
+
+def field_at(session: Session, record: FieldRecord, view: View, spot: Floats) -> FieldRecord:
+    """Give a field whose middle shows at a place (2,) µm of the display."""
+    where = _placement(session, record, view)
+    if where is None:
+        return record
+    here = where.transform([[0.0, *record.centre]])[0]
+    here[1:] = np.asarray(spot) + np.array(view.origin[1:])
+    y, x = where.inverted().transform([here])[0][1:].tolist()
+    return record.moved((y, x))
+
+
+def _placement(session: Session, record: FieldRecord, view: View) -> Affine | None:
+    if not view.frame:
+        return None
     try:
-        way = graph(session).transform(map_.frame, view.frame, centre)
+        way = graph(session).transform(record.frame, view.frame, [record.centre])
     except NoPathError:
-        return [], []
-    where = Affine(way.placement)
-
-    def shown(corners: Floats) -> Floats:
-        flat = np.column_stack([np.zeros(len(corners)), corners])
-        return np.asarray(where.transform(flat)[:, 1:] - np.array(view.origin[1:]))
-
-    square = 0.5 * np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]])
-    boxes = [shown(np.array(one.centre) + square * np.array(one.size)) for one in found]
-    return boxes, [shown(np.array(one.halo)) for one in found]
+        return None
+    return Affine(way.placement)
 
 
-def write_fields(
-    path: str | Path, session: Session, map_: Dataset, found: Sequence[SiteProposal]
-) -> str:
-    """Write fields as a list (CSV): in pixels of the map, and on the stage where it is known.
-
-    Returns
-    -------
-    str
-        What was written, for people.
-
-    Raises
-    ------
-    WriteError
-        Where there is no field, or the file cannot be written.
-    """
-    known = spatial(map_)
-    if not found or known is None:
-        raise WriteError("There is no field to write; press Propose sites first.")
-    stage = stage_frame(session, (map_.modality, "vlm", "sxt"))
-    height = map_.stage.position[0] if map_.stage else float("nan")
-    lines = []
-    for one in found:
-        centre = Target(id="-", frame=map_.frame, position=one.centre)
-        spot = place(session, centre, stage) if stage else None
-        on_stage = None
-        if spot is not None and np.isfinite(height):
-            on_stage = (float(height), spot.position[-2], spot.position[-1])
-        lines.append(
-            Entry(
-                name=one.name,
-                kind="field",
-                stage=on_stage,
-                image=map_.name,
-                pixel=(one.centre[0] / known[1][-2], one.centre[1] / known[1][-1]),
-                width=one.size[1],
-                length=one.size[0],
-                sd=None if one.pointing is None else (one.pointing, one.pointing),
-                note=" ".join((f"{one.beads} beads.", *one.notes)),
-            )
-        )
-    write_list(lines, path)
-    where = f"on {stage}" if stage else "in pixels only: no link leads to a stage"
-    return f"{len(lines)} fields written to {Path(path).name}, {where}."
+# -- what came of it
 
 
-def field_cells(one: SiteProposal) -> tuple[str, ...]:
-    """Write one line of the table of fields."""
-    holds = "–" if one.holds is None else f"{one.holds:.0%}"
-    return one.name, f"{one.beads}", holds, "yes" if one.clear else "NO", f"{one.score:.2f}"
+def tomogram_of(session: Session, record: FieldRecord) -> Dataset | None:
+    """Find the tomogram of a field: the one it names, else one that holds its middle."""
+    for one in session.datasets:
+        if one.id == record.tomogram:
+            return one
+    for one in session.datasets:
+        if one.modality != "sxt" or axes_of(session, one.frame or "") != 3 or not one.frame:
+            continue
+        if record.site not in (None, one.site):
+            continue
+        known = spatial(one)
+        centre = Target(id="-", frame=record.frame, position=record.centre)
+        there = place(session, centre, one.frame) if known else None
+        if there is None or known is None:
+            continue
+        size = (np.array(known[0][-2:]) - 1) * np.array(known[1][-2:])
+        at = np.array(there.position[-2:])
+        if ((at >= 0) & (at <= size)).all():
+            return one
+    return None
+
+
+def lamella_of(session: Session, record: FieldRecord) -> Any:
+    """Find the lamella of a field: the one it names, else one for its targets; None for none."""
+    for one in session.lamellae:
+        if one.id == record.lamella:
+            return one
+    ours = [one for one in session.lamellae if set(one.targets) & set(record.targets)]
+    # what was cut counts before what is planned
+    return min(ours, key=lambda one: one.status == "planned", default=None)

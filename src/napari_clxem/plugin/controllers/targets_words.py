@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_clxem.lamella import Capture, Lamella, Proposal
+from napari_clxem.lamella import Capture, FieldRecord, Lamella, LamellaRecord, SiteProposal
 from napari_clxem.plugin.controllers.positions import View
 from napari_clxem.session.geometry import place
-from napari_clxem.session.model import Session, Target
+from napari_clxem.session.model import Dataset, Session, Target
 from napari_clxem.session.summary import nanometres
 
 # Below this probability of lying within width or length, that is said.
@@ -133,16 +133,62 @@ def target_words(
     return TargetWords(f"{name}: ±{nanometres(here.lateral)}", said, step or more)
 
 
-def box_sentence(lamella: Lamella, tilt: float | None, reach: tuple[float, float]) -> str:
-    """Say the milling angle in the microscope's terms."""
-    words = f"Milling angle {lamella.angle:.1f}° in the volume"
+def box_sentence(lamella: Lamella, against_film: float, tilt: float | None) -> str:
+    """Say the milling angle in the microscope's terms.
+
+    Parameters
+    ----------
+    lamella : Lamella
+    against_film : float
+        Its milling angle against the film, degrees.
+    tilt : float or None
+        Stage tilt it is cut at, degrees.
+    """
+    words = f"Milling angle {against_film:.1f}°"
+    if abs(against_film - lamella.angle) > 0.05:
+        words += f" against the film, {lamella.angle:.1f}° in the volume"
     if tilt is not None:
         words += f": stage tilt {tilt:.1f}°"
-        if not reach[0] <= tilt <= reach[1]:
-            words += f", which the stage does not reach ({reach[0]:g}° to {reach[1]:g}°)"
     return f"{words}."
 
 
-def limit_sentence(found: Proposal | None, gain: str) -> str:
+def limit_sentence(limit: str, gain: str) -> str:
     """Say what limits a lamella, and what more beads would bring."""
-    return " ".join(part for part in (found.sentence if found else "", gain) if part)
+    return " ".join(part for part in (limit, gain) if part)
+
+
+def field_cells(record: FieldRecord, found: SiteProposal | None) -> tuple[str, ...]:
+    """Write one line of the table of fields: name, beads, holds, clear, pointing error."""
+    if record.status == "dropped":
+        return record.name, "–", "–", "dropped", "–"
+    clear = "taken" if record.status == "taken" else "–"
+    if found is None:
+        return record.name, "–", "–", clear, nanometres(record.pointing)
+    if record.status == "planned":
+        clear = "yes" if found.clear else "NO"
+    return (
+        record.name,
+        f"{found.beads}",
+        percent(found.holds),
+        clear,
+        nanometres(found.pointing),
+    )
+
+
+def fate_cells(
+    record: FieldRecord, tomogram: Dataset | None, lamella: LamellaRecord | None
+) -> tuple[str, ...]:
+    """Write what came of a field: name, tomogram, lamella, verdict."""
+    verdict = record.verdict
+    if not verdict and lamella is not None:
+        verdict = lamella.status
+        if lamella.overlap is not None and lamella.status != "lost":
+            verdict = f"{lamella.overlap.area_fraction:.0%} overlap"
+        elif lamella.status == "planned" and lamella.promised is not None:
+            verdict = f"{lamella.promised:.0%} promised"
+    return (
+        record.name,
+        tomogram.name if tomogram else "–",
+        (lamella.name or lamella.id) if lamella else "–",
+        verdict or record.status,
+    )

@@ -194,5 +194,6 @@ def bring_forward(widget: QWidget) -> None:
         if dock is ours or dock.isFloating() or not dock.isVisibleTo(window):
             continue
         if window.dockWidgetArea(dock) == right and dock.minimumSizeHint().width() < CANVAS:
-            window.tabifyDockWidget(dock, ours)
+            # They come to this one: it stays beside the canvas it works with.
+            window.tabifyDockWidget(ours, dock)
     ours.raise_()

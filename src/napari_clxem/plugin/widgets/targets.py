@@ -14,10 +14,21 @@ from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.targets import Targets
 from napari_clxem.plugin.controllers.targets_export import FILTER, export
 from napari_clxem.plugin.controllers.targets_mouse import TargetMouse
+from napari_clxem.plugin.controllers.targets_warnings import warnings
 from napari_clxem.plugin.controllers.targets_words import ranked, target_words
 from napari_clxem.plugin.widgets.beside import Beside
 from napari_clxem.plugin.widgets.dock import Dock, around, page, show_words
-from napari_clxem.plugin.widgets.parts import bold, button, check, combo, large, row, said, spin
+from napari_clxem.plugin.widgets.parts import (
+    Fold,
+    bold,
+    button,
+    check,
+    combo,
+    large,
+    row,
+    said,
+    spin,
+)
 from napari_clxem.plugin.widgets.second import SecondCanvas
 from napari_clxem.plugin.widgets.tables import Row, Table
 from napari_clxem.plugin.widgets.targets_box import BoxForm
@@ -48,11 +59,12 @@ class TargetsWidget(Dock):
         super().__init__(napari_viewer)
         viewer = self.viewer
         self.targets = Targets(self._workspace, viewer)
-        self._mouse = TargetMouse(self.targets, viewer, "main")
-        fib_mouse = TargetMouse(self.targets, self.targets.second.model, "fib")
         self.sites = SitesForm(self._workspace, viewer)
+        self._mouse = TargetMouse(self.targets, viewer, "main", [self.sites.fields])
+        fib_mouse = TargetMouse(self.targets, self.targets.second.model, "fib")
         self.follow(self.targets.changed, self.refresh_soon)
         self.follow(self.targets.moved, self._on_moved)
+        self.follow(self.sites.fields.changed, self.refresh_soon)
         for one in (self._mouse, fib_mouse, self.targets, self.sites):
             self.when_left(one.release)
         self._beside = Beside(self, self.targets.second, "FIB view")
@@ -78,25 +90,26 @@ class TargetsWidget(Dock):
 
     def _make_parts(self) -> None:
         self._large, self._small, self._next = large(), said(), bold()
+        self._wrong = said()
         self._table = Table(COLUMNS)
         self._table.chosen.connect(self._workspace.choose)
         self._pick = button(keys.PICK_TARGET, self._on_pick, checkable=True)
         self._undo = button(keys.UNDO, lambda: undo(self.viewer))
         self._redo = button(keys.REDO, lambda: redo(self.viewer))
         self._go = button(keys.GO_TARGET, self._on_go)
-        self._delete = button(keys.DROP_TARGET, self.targets.remove)
+        self._delete = button(keys.DROP_TARGET, self.targets.picks.remove)
         self._export = button(keys.EXPORT_TARGETS, self._on_export)
         self._height: QComboBox = combo("Where a click in a stack lies along z")
         for name, text in HEIGHTS:
             self._height.addItem(text, name)
         self._height.activated.connect(self._on_height)
         tip = "Move a pick to the centroid of what stands out there"
-        self._snap = check("Snap", tip, lambda on: setattr(self.targets, "snap", on))
+        self._snap = check("Snap", tip, lambda on: setattr(self.targets.picks, "snap", on))
         self._name = QLineEdit()
         self._name.setAccessibleName("Name of the target")
         self._name.editingFinished.connect(self._on_name)
         self._radius = spin(0.01, 50.0, 0.05, " µm", "Radius of the target")
-        self._radius.valueChanged.connect(lambda value: self.targets.amend(radius=value))
+        self._radius.valueChanged.connect(lambda value: self.targets.picks.amend(radius=value))
         self._across = spin(0.0, 20.0, 0.02, " µm", "Uncertainty of the pick, in the plane (sd)")
         self._deep = spin(0.0, 20.0, 0.02, " µm", "Uncertainty of the pick along z (sd)")
         for part in (self._across, self._deep):
@@ -105,7 +118,7 @@ class TargetsWidget(Dock):
 
     def _arrange(self) -> None:
         inside, column = page()
-        for label in (self._large, self._small, self._next):
+        for label in (self._large, self._small, self._wrong, self._next):
             column.addWidget(label)
         self._work = QWidget()
         work = QVBoxLayout(self._work)
@@ -113,9 +126,9 @@ class TargetsWidget(Dock):
         work.addLayout(row(self._pick, self._undo, self._redo))
         work.addLayout(row(self._height, self._snap))
         work.addWidget(self._table)
-        self._details = QWidget()
-        form = QFormLayout(self._details)
-        form.setContentsMargins(0, 0, 0, 0)
+        self._details = Fold("Name, radius and pick error")
+        form = QFormLayout()
+        self._details.column.addLayout(form)
         form.addRow("Name", self._name)
         form.addRow("Radius", self._radius)
         form.addRow("Pick error", self._across)
@@ -124,7 +137,10 @@ class TargetsWidget(Dock):
         work.addWidget(self._details)
         work.addWidget(self._box)
         work.addWidget(self._export)
-        work.addWidget(self.sites)
+        # At the synchrotron there is no FIB image yet: the fields come first.
+        self._fields = Fold("SXT sites", open_=self.targets.fib is None)
+        self._fields.column.addWidget(self.sites)
+        work.addWidget(self._fields)
         column.addWidget(self._work)
         column.addStretch(1)
         self.setWidget(inside)
@@ -132,7 +148,7 @@ class TargetsWidget(Dock):
     # -- what the user does
 
     def _on_pick(self, on: bool) -> None:
-        self.targets.picking = on
+        self.targets.picks.picking = on
         if on:
             self.targets.workspace.hand_taken.emit(self.targets)
         self.refresh_soon()
@@ -147,14 +163,14 @@ class TargetsWidget(Dock):
 
     def _on_name(self) -> None:
         if self._name.text().strip():
-            self.targets.amend(name=self._name.text().strip())
+            self.targets.picks.amend(name=self._name.text().strip())
 
     def _on_sigma(self) -> None:
         target = self.targets.target
         if target is not None:
             across, deep = self._across.value(), self._deep.value()
             flat = len(target.position) == 2
-            self.targets.amend(sigma=(across, across) if flat else (deep, across, across))
+            self.targets.picks.amend(sigma=(across, across) if flat else (deep, across, across))
 
     def _on_export(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, keys.EXPORT_TARGETS.tip, "", FILTER)
@@ -170,23 +186,22 @@ class TargetsWidget(Dock):
         if targets.fib is not None:
             planes = targets.second.planes(targets.fib.dataset)
             image = np.asarray(planes[0].levels[0]) if planes else None
-        notes = [targets.proposal.sentence] if targets.proposal else []
+        notes = [one for one in (targets.advice.limit, targets.advice.gain) if one]
         try:
-            said = export(
+            written = export(
                 path,
                 targets.session,
                 chosen,
                 targets.records,
                 targets.fib,
                 targets.aims,
-                targets.placing,
                 image,
-                [*notes, *filter(None, [targets.gain])],
+                notes,
             )
         except ClxemError as error:
             show_error(str(error))
         else:
-            show_info(said)
+            show_info(written)
 
     # -- what is shown
 
@@ -197,13 +212,28 @@ class TargetsWidget(Dock):
 
     def _say(self) -> None:
         targets, view = self.targets, self._workspace.view
-        self._pick.setChecked(targets.picking)
+        self._pick.setChecked(targets.picks.picking)
         target = targets.target
         capture = targets.found.get(target.id) if target else None
         words = target_words(
-            targets.session, view, target, capture, targets.trouble, targets.picking
+            targets.session, view, target, capture, targets.trouble, targets.picks.picking
         )
-        show_words((self._large, words.large), (self._small, words.small), (self._next, words.next))
+        wrong = warnings(
+            targets.session,
+            view.site,
+            target if view.frame else None,
+            targets.fib,
+            targets.aim,
+            targets.record,
+            targets.lamella,
+            targets.instrument,
+        )
+        show_words(
+            (self._large, words.large),
+            (self._small, words.small),
+            (self._wrong, "\n".join(f"⚠ {one}" for one in wrong)),
+            (self._next, words.next),
+        )
 
     def refresh(self) -> None:
         """Show the session, the targets and the lamella as they are now."""
