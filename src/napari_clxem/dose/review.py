@@ -17,7 +17,14 @@ from napari_clxem.dose.limits import (
     electron_equivalent,
     supported_resolution,
 )
-from napari_clxem.dose.quantities import Height, a_point, expected, height, one_not_negative, written,
+from napari_clxem.dose.quantities import (
+    Height,
+    a_point,
+    expected,
+    height,
+    one_not_negative,
+    written,
+)
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats
 
