@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_clxem.frames import Affine, UncertainAffine
 from napari_clxem.io.image import StagePosition
-from napari_clxem.lamella import Lamella, overlap
+from napari_clxem.lamella import Lamella, LamellaRecord, overlap
 from napari_clxem.plugin.controllers import release, workspace_for
 from napari_clxem.plugin.controllers.lamella_outline import DRAWN, POSITIONS
 from napari_clxem.plugin.controllers.lamella_overlap import LamellaOverlap
@@ -23,9 +23,10 @@ from napari_clxem.plugin.controllers.lamella_scene import (
     held,
     record_on_map,
     shares,
+    tilted,
 )
 from napari_clxem.plugin.controllers.lamella_slabs import parts
-from napari_clxem.plugin.controllers.lamella_words import series_cells
+from napari_clxem.plugin.controllers.lamella_words import overlap_words, series_cells
 from napari_clxem.plugin.widgets.lamella import LamellaWidget
 from napari_clxem.session import Dataset, FileRef, Frame, Link, edits, save
 from napari_clxem.session.geometry import estimate
@@ -151,6 +152,40 @@ def test_without_a_link_there_is_no_number(tem_grid):
     assert [one.capture for one in held(session, record)] == [None]
 
 
+def test_a_tomogram_without_thickness_is_said(tem_grid):
+    datasets = tuple(
+        replace(one, shape=(1, *one.shape[1:])) if one.frame == "tomogram" else one
+        for one in tem_grid.session.datasets
+    )
+    (found,) = shares(replace(tem_grid.session, datasets=datasets), kept(tem_grid.session))
+    assert found.overlap is None
+    assert "one slice and so no thickness" in found.trouble
+
+
+def test_no_common_area_is_said_as_nothing(tem_grid):
+    record = kept(tem_grid.session)
+    away = replace(record, lamella=replace(record.lamella, centre=(0.0, 300.0, 300.0)))
+    (found,) = shares(tem_grid.session, away)
+    assert found.overlap.area_fraction == 0.0
+    map_ = tem_grid.session.datasets[-1]
+    words = overlap_words(tem_grid.session, map_, away, (found,))
+    assert words.large == "0% overlap"
+
+
+def test_the_slab_is_as_thick_and_as_damaged_as_it_was_planned(work):
+    plan = LamellaRecord(
+        id="plan",
+        site="c1",
+        frame="tomogram",
+        lamella=Lamella((1.0, 5.0, 5.0), 10.0, thickness=0.2, damage=0.03),
+        promised=0.6,
+    )
+    work.store.commit(lambda s: edits.put(s, plan), "plan")
+    assert work.lamella.keep_outline(CORNERS)
+    made = work.lamella.record
+    assert (made.lamella.thickness, made.lamella.damage, made.promised) == (0.2, 0.03, 0.6)
+
+
 def test_a_target_on_the_mid_plane_is_held_as_well_as_its_place_is_known(tem_grid):
     session = tem_grid.session
     record = kept(session)
@@ -175,6 +210,7 @@ def test_tilt_and_milling_angle_are_compared_in_words(tem_grid):
     plan = replace(plan, lamella=replace(plan.lamella, angle=12.5))
     assert "2.5° off the map" in facing(map_, [plan])
     assert "by hand" in facing(replace(map_, stage=None), ())
+    assert "landmarks alone" in tilted(tem_grid.session, kept(tem_grid.session))
 
 
 def test_the_outline_is_traced_on_the_map(work, qtbot):
@@ -254,6 +290,11 @@ def test_the_slab_on_the_map_is_what_the_tomogram_holds_there(work, tem_grid, qt
     map_layer = workspace_for(work.viewer).layers.layers["tem", 0]
     np.testing.assert_allclose(
         layer.data_to_world((row, column)), map_layer.data_to_world(spot / PIXEL), atol=0.06
+    )
+    # over the images, under the marks
+    order = list(work.viewer.layers)
+    assert (
+        order.index(map_layer) < order.index(layer) < order.index(lamella._marks.layer("outline"))
     )
     full = layer.data.shape
     lamella.slabs.swipe(0.25)

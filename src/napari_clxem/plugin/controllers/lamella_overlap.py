@@ -29,6 +29,7 @@ from napari_clxem.plugin.controllers.lamella_scene import (
     Shared,
     held,
     maps,
+    planned,
     record_on_map,
     seen_by_series,
     shares,
@@ -45,6 +46,8 @@ from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session import edits
 from napari_clxem.session.model import Dataset, Session
 
+# Of a lamella that no plan is known of, µm.
+THICKNESS = 0.3
 # Share of the canvas that a map fills.
 MARGIN = 0.9
 
@@ -227,14 +230,16 @@ class LamellaOverlap:
         """Keep corners (n, 2) µm of the map as the lamella's outline; tell whether it could be."""
         record = self.record
         now = record.lamella if record else None
+        plan = None if self.map is None else planned(self.session, self.map.site)
+        as_cut = now or (plan.lamella if plan else None)
         return self._keep(
             corners,
             label,
-            thickness=now.thickness if now else 0.3,
+            thickness=as_cut.thickness if as_cut else THICKNESS,
+            damage=as_cut.damage if as_cut else 0.0,
             height=now.centre[0] if now else 0.0,
             angle=now.angle if now else 0.0,
             azimuth=now.azimuth if now else 0.0,
-            damage=now.damage if now else 0.0,
         )
 
     def set_pose(self, **values: float) -> None:

@@ -26,7 +26,7 @@ from napari_clxem.lamella import (
 from napari_clxem.plugin.controllers.positions import axes_of, spatial
 from napari_clxem.session.geometry import graph, place
 from napari_clxem.session.model import Dataset, Session, Target, new_id
-from napari_clxem.session.slabs import laid
+from napari_clxem.session.slabs import laid, milled
 
 MAP = "tem"
 TOMOGRAM = "sxt"
@@ -141,6 +141,13 @@ def box_of(dataset: Dataset) -> Floats:
     return np.array([-step / 2, (np.array(known[0]) - 0.5) * step])
 
 
+def planned(session: Session, site: str | None) -> LamellaRecord | None:
+    """Give the lamella that was planned for a site; None without one."""
+    return next(
+        (one for one in session.lamellae if one.site == site and one.status == "planned"), None
+    )
+
+
 def record_on_map(
     session: Session,
     dataset: Dataset,
@@ -171,10 +178,7 @@ def record_on_map(
         Where the outline cannot be used.
     """
     lamella = lamella_on_map(corners, thickness, height, angle, azimuth, damage)
-    plan = next(
-        (one for one in session.lamellae if one.site == dataset.site and one.status == "planned"),
-        None,
-    )
+    plan = planned(session, dataset.site)
     record = before or LamellaRecord(
         id=new_id(),
         name=f"{dataset.name} lamella",
@@ -374,3 +378,15 @@ def facing(dataset: Dataset, plans: Sequence[LamellaRecord]) -> str:
         f"The map was taken at {tilt:.1f}°, milling was planned at {plan.lamella.angle:.1f}°: the "
         f"faces are about {left:.1f}° off the map."
     )
+
+
+def tilted(session: Session, record: LamellaRecord) -> str:
+    """Say where the tilt of the slab in the tomograms is known from, for people; empty for none."""
+    for dataset in volumes(session, record.site):
+        faces = milled(session, record.site, dataset.frame)
+        if faces is not None:
+            return (
+                f"In {dataset.name} its faces run as the beam of {faces.view} did, "
+                f"to {faces.sd:.1f}° (sd)."
+            )
+    return "No FIB image is linked with the tomogram: landmarks alone tell the slab's tilt."

@@ -92,7 +92,7 @@ class SlabLayers:
                 metadata={"clxem": {"marks": True}},
             )
             self._slabs.append((layer, image))
-            viewer.layers.append(layer)
+            viewer.layers.insert(self._above(viewer), layer)
 
     def clear(self) -> None:
         """Take the slabs away, and show again what they had hidden."""
@@ -129,6 +129,12 @@ class SlabLayers:
     def _show_parts(self) -> None:
         for layer, image in self._slabs:
             layer.data = parts(image, self.share, self.chequered)
+
+    def _above(self, viewer: Any) -> int:
+        """Give the place over all images, under the marks."""
+        ours = [*self._workspace.layers.layers.values(), *self.layers]
+        there = [index for index, layer in enumerate(viewer.layers) if layer in ours]
+        return max(there, default=-1) + 1
 
     def _leave_alone(self, map_: Dataset) -> None:
         """Hide the other images: the eye compares the slab with the map."""

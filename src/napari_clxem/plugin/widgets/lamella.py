@@ -18,7 +18,7 @@ from napari_clxem.lamella import CampaignRow
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.lamella_overlap import LamellaOverlap
-from napari_clxem.plugin.controllers.lamella_scene import facing, maps
+from napari_clxem.plugin.controllers.lamella_scene import facing, maps, tilted
 from napari_clxem.plugin.controllers.lamella_words import (
     held_cells,
     overlap_words,
@@ -211,7 +211,7 @@ class LamellaWidget(Dock):
         if record is not None and map_ is not None:
             self._show_record()
             plans = [one for one in session.lamellae if one.status == "planned"]
-            self._facing.setText(facing(map_, plans))
+            self._facing.setText(f"{facing(map_, plans)} {tilted(session, record)}")
         self.campaign.show_campaign(lamella.campaign)
         self.campaign.setVisible(bool(session.datasets))
 
