@@ -77,6 +77,12 @@ def test_coarser_levels_of_a_mosaic(tmp_path):
         np.testing.assert_array_equal(np.asarray(level), data[:, ::step, ::step])
 
 
+def test_numbers_far_apart_are_no_axis(tmp_path):
+    blocks = [(plane, {"C": c}, {}) for c, plane in zip((0, 30_000), planes(2), strict=True)]
+    with pytest.raises(ReadError, match="cannot be"):
+        open_image(write(tmp_path / "a.czi", blocks))
+
+
 def test_scenes(tmp_path):
     blocks = [(plane, {"S": s}, {}) for s, plane in enumerate(planes(2))]
     first, second = open_images(write(tmp_path / "a.czi", blocks))

@@ -335,3 +335,10 @@ def test_a_tile_scan_of_a_project(tmp_path):
     place.write_text(place.read_text().replace("</Image>", scan))
     image = open_image(path)
     np.testing.assert_array_equal(np.asarray(image.data), np.concatenate(data, axis=1))
+
+
+def test_sections_in_an_order_that_is_not_read_are_told(tmp_path):
+    path = tmp_path / "a.lif"
+    path.write_bytes(tile_scan(phantom(2, 5, 6, 2), "ztxm", [(0, 0), (0, 0.4)]))
+    with pytest.raises(ReadError, match="order that is not read"):
+        open_image(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from napari_clxem.io.image import Channel, StagePosition
 from napari_clxem.io.readers.czi_segments import TYPES, Block, BlockPixels, read_contents
 from napari_clxem.io.readers.ome_xml import children, parse_xml, tag
 from napari_clxem.io.readers.planes import MOST_PLANES, Plane, Planes, check_shape, lazy
-from napari_clxem.io.readers.stitching import Canvas, Tile, stitched
+from napari_clxem.io.readers.stitching import Canvas, Stack, Tile, stacked
 from napari_clxem.io.stored import Stored
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ KIND = "a CZI file"
 METRE = 1e6
 # Axes beside t, c, z, y, x of which an image may have one place only; M numbers tiles.
 _OTHERS = "RIHVB"
+# Planes, of those that an image could have, of which one at least was taken.
+SPARSE = 1000
 _RGB = (Channel("red", "#ff0000"), Channel("green", "#00ff00"), Channel("blue", "#0000ff"))
 
 Index = tuple[int, int, int]
@@ -126,7 +127,8 @@ def _field(path: Path, blocks: Sequence[Block]) -> Field:
     lowest = [min(block.start.get(axis, 0) for block in blocks) for axis in "TCZYX"]
     ends = [max(b.start.get(axis, 0) + _length(b, axis) for b in blocks) for axis in "TCZYX"]
     shape = tuple(end - low for end, low in zip(ends, lowest, strict=True))
-    if math.prod(shape[:3]) > MOST_PLANES or min(shape) < 1:
+    taken = len({tuple(block.start.get(axis, 0) for axis in "TCZ") for block in blocks})
+    if math.prod(shape[:3]) > min(MOST_PLANES, SPARSE * taken) or min(shape) < 1:
         raise ReadError(f"{path.name} states an image of {shape} pixels, which cannot be.")
     return Field(tuple(lowest), shape)
 
@@ -219,6 +221,38 @@ def _single(
     return found
 
 
+@dataclass(frozen=True)
+class PlaneTiles:
+    """Gives the canvas of an index (t, c, z) at 1 / `factor` of the size."""
+
+    pixels: BlockPixels
+    by_plane: Mapping[Index, list[int]]
+    field: Field
+    factor: int
+    size: tuple[int, int]
+    dtype: np.dtype[Any]
+
+    def __call__(self, index: tuple[int, ...]) -> Canvas | None:
+        """Lay out the tiles of a plane, later ones over earlier ones; None where there are none."""
+        numbers = self.by_plane.get((index[0], index[1], index[2]))
+        if not numbers:
+            return None
+        blocks, (top, left) = self.pixels.blocks, self.field.lowest[3:]
+        chosen = tuple(blocks[n] for n in numbers)
+        chosen = tuple(sorted(chosen, key=lambda block: block.start.get("M", 0)))
+        tiles = tuple(
+            Tile(
+                (block.start["Y"] - top) // self.factor,
+                (block.start["X"] - left) // self.factor,
+                block.stored["Y"],
+                block.stored["X"],
+            )
+            for block in chosen
+        )
+        source = BlockPixels(self.pixels.path, chosen, self.pixels.sample)
+        return Canvas(self.pixels.path, self.size, self.dtype, tiles, source)
+
+
 def _joined(
     pixels: BlockPixels,
     by_plane: Mapping[Index, list[int]],
@@ -227,32 +261,15 @@ def _joined(
     dtype: np.dtype[Any],
     scene: int,
 ) -> Any:
-    """Join the tiles of every plane at 1 / `factor` of the size, later ones over earlier ones."""
-    import dask.array as da
-
-    planes = []
-    blocks, (top, left) = pixels.blocks, field.lowest[3:]
+    """Join the tiles of every plane at 1 / `factor` of the size."""
     rows, columns = (-(-n // factor) for n in field.shape[3:])
-    shape = (*field.shape[:3], rows, columns)
-    for index in itertools.product(*(range(n) for n in shape[:3])):
-        numbers = by_plane.get((index[0], index[1], index[2]), [])
-        numbers = sorted(numbers, key=lambda n: blocks[n].start.get("M", 0))
-        tiles = tuple(
-            Tile(
-                (blocks[n].start["Y"] - top) // factor,
-                (blocks[n].start["X"] - left) // factor,
-                blocks[n].stored["Y"],
-                blocks[n].stored["X"],
-            )
-            for n in numbers
-        )
-        chosen = BlockPixels(pixels.path, tuple(blocks[n] for n in numbers), pixels.sample)
-        if not tiles:
-            planes.append(da.zeros((rows, columns), dtype, chunks=2048))
-            continue
-        canvas = Canvas(pixels.path, (rows, columns), dtype, tiles, chosen)
-        planes.append(stitched(canvas, "czi", scene, index, pixels.sample, factor))
-    return da.stack(planes).reshape(shape)  # type: ignore[no-untyped-call]
+    source = PlaneTiles(pixels, by_plane, field, factor, (rows, columns), dtype)
+    stack = Stack(pixels.path, (*field.shape[:3], rows, columns), dtype, source)
+    areas = (
+        sum(pixels.blocks[n].stored["Y"] * pixels.blocks[n].stored["X"] for n in numbers)
+        for numbers in by_plane.values()
+    )
+    return stacked(stack, max(areas), "czi", scene, pixels.sample, factor)
 
 
 def _elements(root: Element | None, *names: str) -> list[Element]:

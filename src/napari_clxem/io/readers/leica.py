@@ -116,6 +116,10 @@ def _stored(opened: Leica, number: int, image: Any) -> Stored:
     if "S" in image.dims and about.is_bgr and not image.memory_block.frames:
         data = data[..., ::-1]
     if "y" not in axes:
+        if axes[-1] != "x":
+            raise leica_xml.UnplacedError(
+                f"its dimensions {', '.join(image.dims)} lie in an order that is not read."
+            )
         data, axes = data[..., np.newaxis, :], (*axes[:-1], "y", "x")
         pixel["y"] = pixel.get("x")
         notes.append("It is a section along the axis, one row thick, taken as wide as a column.")
@@ -162,7 +166,7 @@ def _joined(
     pixel: dict[str, float | None],
 ) -> tuple[Any, tuple[str, ...], leica_tiles.TileScan] | None:
     """Join the tiles of a scan; None where they do not say how they lie."""
-    if scan is None:
+    if scan is None or axes[-2:] != ("y", "x"):
         return None
     about = leica_xml.About(opened.images[number].xml_element)
     shape = data.shape[axes.index("y")], data.shape[axes.index("x")]

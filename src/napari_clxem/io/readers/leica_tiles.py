@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from napari_clxem.io.pixel_size import is_usable
 from napari_clxem.io.readers.leica_xml import METRE, number_of
 from napari_clxem.io.readers.ome_xml import tag
-from napari_clxem.io.readers.stitching import LARGEST, Canvas, Tile, stitched
+from napari_clxem.io.readers.stitching import LARGEST, Canvas, Stack, Tile, stacked
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -110,6 +109,24 @@ def laid_out(
     return tiles, (int(size[0]), int(size[1]))
 
 
+@dataclass(frozen=True)
+class TileCanvas:
+    """Gives the canvas of a place along the other axes."""
+
+    path: Path
+    data: Any
+    number: int
+    others: tuple[int, ...]
+    tiles: tuple[Tile, ...]
+    size: tuple[int, int]
+
+    def __call__(self, index: tuple[int, ...]) -> Canvas:
+        """Lay out the tiles of an index."""
+        leading = tuple(zip(self.others, index, strict=True))
+        pixels = TilePlanes(self.data, self.number, leading)
+        return Canvas(self.path, self.size, np.dtype(self.data.dtype), self.tiles, pixels)
+
+
 def joined(
     path: Path,
     data: Any,
@@ -125,16 +142,8 @@ def joined(
     dask array
         Axes as before without ``"m"``, rows and columns last.
     """
-    import dask.array as da
-
-    number = axes.index("m")
-    others = [i for i, axis in enumerate(axes) if axis not in "myx"]
-    shape = [data.shape[i] for i in others]
-    planes = []
-    for place in np.ndindex(*shape):
-        leading = tuple(zip(others, map(int, place), strict=True))
-        canvas = Canvas(path, size, np.dtype(data.dtype), tiles, TilePlanes(data, number, leading))
-        planes.append(stitched(canvas, "leica", *what, place))
-    if math.prod(shape) == 1:
-        return planes[0].reshape(*shape, *size)
-    return da.stack(planes).reshape(*shape, *size)  # type: ignore[no-untyped-call]
+    others = tuple(i for i, axis in enumerate(axes) if axis not in "myx")
+    source = TileCanvas(path, data, axes.index("m"), others, tiles, size)
+    shape = (*(int(data.shape[i]) for i in others), *size)
+    area = sum(tile.height * tile.width for tile in tiles)
+    return stacked(Stack(path, shape, np.dtype(data.dtype), source), area, "leica", *what)

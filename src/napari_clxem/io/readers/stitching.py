@@ -81,6 +81,82 @@ class Canvas:
         return whole[:: rows.step, :: columns.step][turn][numbered(key, 2)]
 
 
+@dataclass(frozen=True)
+class Stack:
+    """Canvases of one size along leading axes; what dask asks for chunks.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    shape : tuple of int
+        Leading axes, then rows and columns.
+    dtype : dtype
+        Of the pixels.
+    canvas : callable
+        Gives the canvas of an index along the leading axes; None where it is all zeros. Picklable.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    canvas: Callable[[tuple[int, ...]], Canvas | None]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
+        slices, turn = forward(key, self.shape)
+        chosen = [range(*part.indices(n)) for part, n in zip(slices, self.shape, strict=True)]
+        whole = np.zeros([len(part) for part in chosen], self.dtype)
+        for place in np.ndindex(*whole.shape[:-2]):
+            index = tuple(part[i] for part, i in zip(chosen[:-2], place, strict=True))
+            canvas = self.canvas(index)
+            if canvas is not None:
+                whole[place] = canvas[slices[-2:]]
+        return whole[turn][numbered(key, self.ndim)]
+
+
+def stacked(stack: Stack, area: int, *what: object) -> Any:
+    """Give canvases along leading axes as one lazy array.
+
+    Parameters
+    ----------
+    stack : Stack
+        What reads them.
+    area : int
+        Pixels of the tiles of one canvas.
+    *what : object
+        What tells it from others of the same file, for dask's names.
+
+    Raises
+    ------
+    ReadError
+        Where its size cannot be that of its tiles.
+    """
+    check_size(stack.path, stack.shape[-2:], area)
+    return _lazy(stack, *what)
+
+
+def check_size(path: Path, shape: tuple[int, ...], area: int) -> None:
+    """Refuse a canvas that its tiles, of `area` pixels, cannot fill by far.
+
+    Raises
+    ------
+    ReadError
+        In that case.
+    """
+    rows, columns = shape
+    fits = min(rows, columns) > 0 and max(rows, columns) <= LARGEST
+    if not fits or rows * columns > SPARSEST * max(area, 1):
+        raise ReadError(
+            f"{path.name} states a mosaic of {rows} x {columns} pixels for tiles of {area} in all, "
+            "which cannot be; it seems damaged."
+        )
+
+
 def stitched(canvas: Canvas, *what: object) -> Any:
     """Give a canvas as a lazy array.
 
@@ -96,24 +172,23 @@ def stitched(canvas: Canvas, *what: object) -> Any:
     ReadError
         Where its size cannot be that of its tiles.
     """
+    area = sum(tile.height * tile.width for tile in canvas.tiles)
+    check_size(canvas.path, canvas.shape, area)
+    return _lazy(canvas, *what)
+
+
+def _lazy(source: Canvas | Stack, *what: object) -> Any:
     import dask.array as da
     from dask.base import tokenize
 
-    area = sum(tile.height * tile.width for tile in canvas.tiles)
-    rows, columns = canvas.shape
-    fits = min(rows, columns) > 0 and max(rows, columns) <= LARGEST
-    if not fits or rows * columns > SPARSEST * max(area, 1):
-        raise ReadError(
-            f"{canvas.path.name} states a mosaic of {rows} x {columns} pixels for "
-            f"{len(canvas.tiles)} tiles, which cannot be; it seems damaged."
-        )
-    status = canvas.path.stat()
-    token = tokenize(str(canvas.path.absolute()), status.st_mtime_ns, status.st_size, *what)
+    status = source.path.stat()
+    token = tokenize(str(source.path.absolute()), status.st_mtime_ns, status.st_size, *what)
+    sides = tuple(min(CHUNK, n) for n in source.shape[-2:])
     return da.from_array(  # type: ignore[no-untyped-call]
-        canvas,
-        chunks=(min(CHUNK, rows), min(CHUNK, columns)),
+        source,
+        chunks=(1,) * (source.ndim - 2) + sides,
         name=f"canvas-{token}",
         asarray=False,
         fancy=False,
-        meta=np.empty((0, 0), canvas.dtype),
+        meta=np.empty((0,) * source.ndim, source.dtype),
     )
