@@ -236,3 +236,60 @@ def test_pint_quantities_are_converted():
     assert one.dose_at([[0, 0]])[0] == pytest.approx(65.5)
     with pytest.raises(ClxemError, match="not in units of"):
         exposure(beam_radius=unit.Quantity(1, "second"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    share=st.sampled_from([0.0, 0.3, 0.7, 1.0]),
+    height=st.floats(-4.0, 4.0),
+    halo=st.sampled_from([(), ((2.0, 0.4), (5.0, 0.1))]),
+    turn=st.floats(-60.0, 60.0),
+    round_=st.booleans(),
+    azimuth=st.floats(-90.0, 90.0),
+)
+def test_lines_of_equal_dose_part_more_from_less(share, height, halo, turn, round_, azimuth):
+    """Just within a line the dose is reached, just beyond it is not: at any height, with halo."""
+    beam = {"beam_radius": 9.0} if round_ else {"beam_size": (12.0, 16.0), "beam_turn": turn}
+    one = Exposure.tilt_series(
+        modality="sxt",
+        frame="map",
+        aim=(3.0, -2.0),
+        axis_height=1.5,
+        axis_azimuth=azimuth,
+        pretilt=5.0,
+        tilts=np.arange(-50.0, 61.0, 5.0),
+        dose_per_image=1.0,
+        halo=halo,
+        **beam,
+    )
+    (line,) = contours(one, (share,), height)
+    if not len(line.polygon):
+        return
+    wanted = max(share * 23, 1e-9) * (1 - 1e-9)
+    axis = np.deg2rad(azimuth)
+    over = np.array([np.sin(axis), np.cos(axis)])  # across the tilt axis, (y, x)
+    across = (line.polygon - one.aim) @ over
+    along = (line.polygon - one.aim) @ np.array([np.cos(axis), -np.sin(axis)])
+    for ring, place, distance in zip(line.polygon, across, along, strict=True):
+        level = np.abs(along - distance) < 1e-9
+        middle = across[level].mean()
+        if np.ptp(across[level]) < 0.1 or abs(distance) > 0.999 * np.abs(along).max():
+            continue  # the tip of a disc, the corner of a rectangle
+        out = np.sign(place - middle) * 1e-3
+        inner, outer = (
+            one.dose_at([[1.5 + height, *(ring + step * over)]])[0] for step in (-out, out)
+        )
+        assert inner >= wanted or share > 0  # what is not convex may lie below in between
+        assert outer < wanted
+    inside = line.polygon.mean(axis=0)
+    assert one.dose_at([[1.5 + height, *inside]])[0] >= min(wanted, share * 23 * 0.5)
+
+
+def test_a_halo_s_end_is_the_outermost_line():
+    one = exposure(halo=((5.0, 0.1),), tilts=(0.0,))
+    (line,) = contours(one, (0.0,))
+    assert np.linalg.norm(line.polygon - one.aim, axis=1) == pytest.approx(15.0)
+    (bare,) = contours(one, (0.0,), halo=False)
+    assert np.linalg.norm(bare.polygon - one.aim, axis=1) == pytest.approx(10.0)
+    (core,) = contours(one, (1.0,))
+    assert np.linalg.norm(core.polygon - one.aim, axis=1).max() == pytest.approx(10.0)

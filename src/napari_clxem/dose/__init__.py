@@ -39,6 +39,10 @@ if TYPE_CHECKING:
         map_contours,
         outlines,
     )
+    from napari_clxem.dose.edges import (
+        Contour,
+        contours,
+    )
     from napari_clxem.dose.exposures import (
         mosaic,
         tile_aims,
@@ -48,10 +52,6 @@ if TYPE_CHECKING:
         electrons_from_rate,
         photons_from_counts,
         photons_from_flux,
-    )
-    from napari_clxem.dose.footprint import (
-        Contour,
-        contours,
     )
     from napari_clxem.dose.goals import (
         Goal,
@@ -144,6 +144,10 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "Derivation",
         "derive",
     ),
+    "napari_clxem.dose.edges": (
+        "Contour",
+        "contours",
+    ),
     "napari_clxem.dose.exposures": (
         "mosaic",
         "tile_aims",
@@ -153,10 +157,6 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "electrons_from_rate",
         "photons_from_counts",
         "photons_from_flux",
-    ),
-    "napari_clxem.dose.footprint": (
-        "Contour",
-        "contours",
     ),
     "napari_clxem.dose.history": ("History",),
     "napari_clxem.dose.intervals": ("Interval",),

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from napari_clxem.dose.drawing import outlines, to_common
+from napari_clxem.dose.edges import contours
 from napari_clxem.dose.exposure import Exposure
-from napari_clxem.dose.footprint import contours
 from napari_clxem.dose.history import History
 from napari_clxem.dose.quantities import each, expected, one_positive
 from napari_clxem.frames.affine import Floats
@@ -112,14 +112,8 @@ def _conflict(history: History, index: int, earlier: list[int], most: float) -> 
 
 def _grid_over(history: History, index: int) -> tuple[Floats, float]:
     """Points (n, 2) over a footprint, halo included, and the area each stands for, µm²."""
-    one = history.exposures[index]
-    margin = max((margin for margin, _ in one.halo), default=0.0)
-    if one.beam_radius is not None:
-        one = replace(one, beam_radius=one.beam_radius + margin)
-    elif one.beam_size is not None:
-        height, width = one.beam_size
-        one = replace(one, beam_size=(height + 2 * margin, width + 2 * margin))
-    polygon = to_common(history, index, contours(one, (0.0,))[0].polygon)
+    outermost = contours(history.exposures[index], (0.0,))[0].polygon
+    polygon = to_common(history, index, outermost)
     low, high = polygon.min(axis=0), polygon.max(axis=0)
     y, x = (np.linspace(a, b, _SIDE) for a, b in zip(low, high, strict=True))
     grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -129,8 +123,12 @@ def _grid_over(history: History, index: int) -> tuple[Floats, float]:
 def _edges(history: History, indices: Iterable[int]) -> list[Floats]:
     """Points just within wings and cores: there sums are highest."""
     found = []
-    for lines in outlines(history, indices, (0.0, 1.0)).values():
-        for line in lines:
+    for index, lines in outlines(history, indices, (0.0, 1.0)).items():
+        one = history.exposures[index]
+        # within a halo, the edge of the beam itself is a step, too
+        bare = contours(one, (0.0,), halo=False) if one.halo else ()
+        inner = [replace(line, polygon=to_common(history, index, line.polygon)) for line in bare]
+        for line in (*lines, *inner):
             middle = line.polygon.mean(axis=0)
             found.append(middle + (line.polygon[::2] - middle) * (1 - 1e-6))
     return found

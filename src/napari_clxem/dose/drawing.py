@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_clxem.dose.footprint import Contour, contours
+from napari_clxem.dose.edges import Contour, contours
 from napari_clxem.dose.history import History
 from napari_clxem.dose.quantities import Height, amount, expected, height, one_amount, written
 from napari_clxem.dose.raster import Grid
@@ -28,7 +28,7 @@ def outlines(
     indices : iterable of int
         Which of its exposures; those that no link reaches are passed over.
     shares : array_like
-        As :func:`napari_clxem.dose.contours`: 0 the end of the wings, 1 the core.
+        As :func:`napari_clxem.dose.contours`: 0 the end of wings and halo, 1 the core.
     z : float, optional
         Height in a 3D frame, µm.
 
@@ -41,11 +41,13 @@ def outlines(
     z = height(z)
     found = {}
     for index in _which(indices, len(history)):
-        if history.group_of(int(index)) is not None:
-            lines = contours(history.exposures[int(index)], shares)
-            found[int(index)] = tuple(
-                replace(line, polygon=to_common(history, int(index), line.polygon, z))
-                for line in lines
+        if history.group_of(index) is not None:
+            one, part = history.exposures[index], history.group_of(index)
+            # in its own frame the slice shown lies above or below the tilt axis
+            above = z - one.axis_height if part is not None and part.same and z is not None else 0.0
+            found[index] = tuple(
+                replace(line, polygon=to_common(history, index, line.polygon, z))
+                for line in contours(one, shares, above)
             )
     return found
 
@@ -103,7 +105,7 @@ def covered(
     from shapely import Polygon, unary_union
 
     lines = outlines(history, indices, (one_amount(share, "dimensionless", "share"),), z).values()
-    joint = unary_union([Polygon(line.polygon) for (line,) in lines])
+    joint = unary_union([Polygon(one.polygon) for (one,) in lines if len(one.polygon) > 2])
     parts = [one for one in getattr(joint, "geoms", [joint]) if not one.is_empty]
     outer = [np.asarray(one.exterior.coords) for one in parts]
     holes = [np.asarray(ring.coords) for one in parts for ring in one.interiors]

@@ -1,4 +1,4 @@
-"""Where a tilted beam meets the sample: exact, anywhere, and as outlines for drawing.
+"""Where a tilted beam meets the sample: exact, anywhere.
 
 In coordinates about the aim, x across and y along the tilt axis and z its height, the image at
 tilt θ hits where ``(x cos θ + z sin θ, y)`` lies within the beam. Its rim counts.
@@ -6,21 +6,18 @@ tilt θ hits where ``(x cos θ + z sin θ, y)`` lies within the beam. Its rim co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_clxem.dose.exposure import Exposure
-from napari_clxem.dose.quantities import amount, expected
 from napari_clxem.frames.affine import Floats, as_points
 
 #: Relative tolerance by which a point on the rim still counts as hit.
 RIM = 1e-9
 _AT_ONCE = 1 << 22  # points x tilts evaluated together
 _MANY = 64  # points from which those beyond reach are left out first
-_SIDES = 96
 
 
 def angles(exposure: Exposure) -> Floats:
@@ -128,73 +125,3 @@ def reach(exposure: Exposure, height: float = 0.0) -> tuple[float, float]:
         across = (radius + abs(height) * np.abs(np.sin(theta))) / np.abs(np.cos(theta))
     farthest = float(across.max())
     return radius, farthest if farthest < 1e9 else float("inf")
-
-
-@dataclass(frozen=True, eq=False)
-class Contour:
-    """A line of equal dose.
-
-    Attributes
-    ----------
-    dose : float
-        At least so much lies within, in units of one image's dose.
-    images : int
-        At least so many images hit within.
-    polygon : (n, 2) array
-        (y, x) in the exposure's frame, µm, at the height of its tilt axis; not closed.
-    """
-
-    dose: float
-    images: int
-    polygon: Floats
-
-
-def contours(exposure: Exposure, shares: ArrayLike = (0.0, 0.5, 1.0)) -> tuple[Contour, ...]:
-    """Give the outlines of an exposure's footprint, the outermost first.
-
-    Parameters
-    ----------
-    exposure : Exposure
-        Its halo is left out.
-    shares : array_like
-        Of the dose in the middle: 0 for the farthest edge of the wings, 1 for the core that all
-        images hit.
-
-    Returns
-    -------
-    tuple of Contour
-        The beam stretched by 1/cos θ across the tilt axis: an exact line of equal dose, as in
-        the plane of the axis whatever is hit at one tilt is hit at all lower ones.
-    """
-    theta = np.deg2rad(angles(expected(exposure, Exposure, "The exposure")))
-    cosines = np.maximum(np.abs(np.cos(theta)), 1e-6)
-    order = np.argsort(cosines)
-    running = np.cumsum(exposure.relative_doses[order])
-    found = []
-    for share in np.ravel(amount(shares, "dimensionless", "The shares")):
-        wanted = np.clip(share, 0.0, 1.0) * running[-1] * (1 - 1e-12)
-        index = min(int(np.searchsorted(running, wanted)), len(running) - 1)
-        edge = float(cosines[order[index]])
-        within = cosines <= edge * (1 + 1e-12)  # opposite tilts end at one line
-        dose = float(exposure.relative_doses[within].sum())
-        images = int(within.sum()) * exposure.images
-        found.append(Contour(dose, images, _outline(exposure, edge)))
-    return tuple(found)
-
-
-def _outline(exposure: Exposure, cosine: float) -> Floats:
-    """Outline of the beam at one tilt in the plane of the axis, (y, x) µm."""
-    if exposure.beam_radius is not None:
-        turn = np.linspace(0.0, 2 * np.pi, _SIDES, endpoint=False)
-        across, along = exposure.beam_radius * np.cos(turn), exposure.beam_radius * np.sin(turn)
-    else:
-        height, width = exposure.beam_size or (0.0, 0.0)
-        corners = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]]) * (height / 2, width / 2)
-        turn = np.deg2rad(exposure.beam_turn)
-        along = corners[:, 0] * np.cos(turn) + corners[:, 1] * np.sin(turn)
-        across = corners[:, 1] * np.cos(turn) - corners[:, 0] * np.sin(turn)
-    across = across / cosine
-    azimuth = np.deg2rad(exposure.axis_azimuth)
-    down = across * np.sin(azimuth) + along * np.cos(azimuth)
-    right = across * np.cos(azimuth) - along * np.sin(azimuth)
-    return np.column_stack([down, right]) + exposure.aim
