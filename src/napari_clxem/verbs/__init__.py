@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from napari_clxem.verbs import doses, points, sessions, tilt_series, tomograms, volumes
+from napari_clxem.verbs import (
+    alignments,
+    doses,
+    halves,
+    points,
+    sessions,
+    tilt_series,
+    tomograms,
+    volumes,
+)
 from napari_clxem.verbs.printing import Verbs
 
 __all__ = ["Verbs", "add_verbs"]
@@ -13,5 +22,5 @@ def add_verbs(verbs: Verbs) -> None:
 
     `run` gives the exit status: 0, or 1 where what was asked for was done and the answer is bad.
     """
-    for subject in (doses, tilt_series, tomograms, sessions, points, volumes):
+    for subject in (doses, tilt_series, alignments, tomograms, halves, sessions, points, volumes):
         subject.add_to(verbs)

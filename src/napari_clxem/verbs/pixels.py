@@ -35,12 +35,15 @@ class Input:
         Pixel size, µm, one per spatial axis: two of a series.
     meta : dict
         What the file says besides.
+    flip : tuple of str
+        Axes that were turned at opening.
     """
 
     name: str
     data: Any
     spacing: tuple[float, ...]
     meta: dict[str, Any] = field(default_factory=dict)
+    flip: tuple[str, ...] = ()
 
 
 def volume(path: str, pixel: float | None = None, image: int = 0) -> Input:
@@ -78,7 +81,8 @@ def series(path: str, pixel: float | None = None, image: int = 0) -> Input:
     data = _images(name, found)
     if len(data.shape) != 3:
         raise ImageError(f"{name} is one image; give a series of tilted images (n, y, x).")
-    return Input(name, data, _spacing(name, found, 2, pixel), dict(found.meta))
+    spacing = _spacing(name, found, 2, pixel)
+    return Input(name, data, spacing, dict(found.meta), found.orientation.flip)
 
 
 def images(found: OpenedImage, name: str, pixel: float | None, *, scaled: bool = True) -> Input:

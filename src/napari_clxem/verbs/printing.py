@@ -99,15 +99,24 @@ def say(text: str) -> None:
 
 
 class Progress:
-    """Says on stderr how far a calculation is, at most twice a second."""
+    """Says on stderr how far a calculation is, at most twice a second.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    after : float
+        Seconds before anything is said: what is done by then needs no word.
+    """
+
+    def __init__(self, after: float = 0.0) -> None:
         self._began = time.monotonic()
         self._said = -np.inf
+        self._after = after
 
     def __call__(self, share: float, text: str) -> None:
         """Take the share done, 0 to 1, and what is being done."""
         now = time.monotonic()
+        if now - self._began < self._after:
+            return
         if now - self._said >= 0.5 or share >= 1:
             self._said = now
             say(f"[{now - self._began:5.1f} s] {share:4.0%}  {text}")

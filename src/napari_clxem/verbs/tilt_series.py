@@ -188,11 +188,24 @@ def align(options: argparse.Namespace) -> int:
     head = ["image", "shift y, px", "shift x, px", "information, nats", "residual, px"]
     print(f"Enlarged {found.magnification:.5f} times, then moved:\n")
     print(aligned(head, [[str(row[0]), *(figure(v) for v in row[1:])] for row in rows]))
+    listed("To know", _judged(np.asarray(low.data), found.data, tilts[0]))
     if options.csv:
         names = ("image", "shift_y_px", "shift_x_px", "information_nats", "residual_px")
         write_csv(options.csv, names, rows)
     say(f"{options.out} written")
     return 0
+
+
+def _judged(low: Any, high: Any, tilts: Any) -> tuple[str, ...]:
+    """Say what the background of both energies tells of their flats."""
+    from napari_clxem.xray import check_flats
+    from napari_clxem.xray.absorption import FLOOR
+
+    densities = [-np.log(np.maximum(np.asarray(one, np.float32), FLOOR)) for one in (low, high)]
+    try:
+        return check_flats(densities[0], densities[1], tilts).notes
+    except ImageError as error:
+        return (f"The flats could not be judged: {error}",)
 
 
 def _energies(options: argparse.Namespace, low: Input, high: Input) -> tuple[float, float]:
@@ -211,13 +224,8 @@ def reconstruct_series(options: argparse.Namespace) -> int:
     need_mrc(options.out)
     source = series(options.series, options.pixel)
     tilts = tilts_of(options.tilts, source)
-    voxels = max(1, round(options.thickness / source.spacing[1]))
-    if voxels > _THICKEST * source.data.shape[2]:
-        raise ImageError(
-            f"A thickness of {options.thickness:g} µm is {voxels} voxels, {source.name} is "
-            f"{source.data.shape[2]} wide; give the thickness in µm."
-        )
-    data = _optical_density(source) if options.transmission else source.data
+    voxels = voxels_of(options.thickness, source)
+    data = optical_density(source) if options.transmission else source.data
     found = reconstruct(
         data,
         tilts,
@@ -243,7 +251,19 @@ def reconstruct_series(options: argparse.Namespace) -> int:
     return 0
 
 
-def _optical_density(source: Input) -> Any:
+def voxels_of(thickness: float, source: Input) -> int:
+    """Give a thickness (µm) in voxels; raises ImageError where it cannot be meant."""
+    voxels = max(1, round(thickness / source.spacing[1]))
+    if voxels > _THICKEST * source.data.shape[2]:
+        raise ImageError(
+            f"A thickness of {thickness:g} µm is {voxels} voxels, {source.name} is "
+            f"{source.data.shape[2]} wide; give the thickness in µm."
+        )
+    return voxels
+
+
+def optical_density(source: Input) -> Any:
+    """Give -ln of a transmission, saying how many pixels were too dark for it."""
     from napari_clxem.xray.absorption import FLOOR
 
     data = np.asarray(source.data, np.float32)

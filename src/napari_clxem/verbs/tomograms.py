@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from napari_clxem.verbs.pixels import (
     write_mrc,
 )
 from napari_clxem.verbs.printing import (
+    Progress,
     Verbs,
     aligned,
     figure,
@@ -66,7 +68,7 @@ def _add_density(verbs: Verbs) -> None:
 
 def resolve(options: argparse.Namespace) -> int:
     """Print the resolution by each threshold."""
-    from napari_clxem.xray import fsc, round_mask
+    from napari_clxem.xray import round_mask
 
     one, two = pair(options.a, options.b, options.pixel)
     mask = None
@@ -74,21 +76,35 @@ def resolve(options: argparse.Namespace) -> int:
         mask = round_mask(one.data.shape, one.spacing)
     elif options.mask != "none":
         mask = _mask(volume(options.mask, options.pixel or one.spacing[-1]), one)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ClxemWarning)  # it is among the notes, too
-        found = fsc(np.asarray(one.data), np.asarray(two.data), one.spacing, mask)
-    print(_resolutions(found))
+    found = correlated(np.asarray(one.data), np.asarray(two.data), one.spacing, mask)
+    print(resolution_table(found))
     print(f"\nNyquist {1e3 / found.nyquist:.4g} nm full period; mask: {options.mask}.")
     listed("To know", found.notes)
-    half_bit = found.threshold_curve("half-bit")
-    columns = zip(found.frequency, found.correlation, found.samples, half_bit, strict=True)
-    if options.csv:
-        head = ("frequency_per_um", "correlation", "samples", "half_bit")
-        write_csv(options.csv, head, [[f"{v:.8g}" for v in row] for row in columns])
+    write_curve(options.csv, found)
     return 0
 
 
-def _resolutions(found: Correlation) -> str:
+def correlated(one: Any, two: Any, spacing: Sequence[float], mask: Any = False) -> Correlation:
+    """Correlate two halves, by a mask (True for a round one), telling how far it is."""
+    from napari_clxem.xray import fsc, round_mask
+
+    if isinstance(mask, bool):
+        mask = round_mask(one.shape, spacing) if mask else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ClxemWarning)  # it is among the notes, too
+        return fsc(one, two, spacing, mask, progress=Progress(after=1.0))
+
+
+def write_curve(path: str | None, found: Correlation) -> None:
+    """Write a curve as CSV, where a path is given."""
+    half_bit = found.threshold_curve("half-bit")
+    columns = zip(found.frequency, found.correlation, found.samples, half_bit, strict=True)
+    head = ("frequency_per_um", "correlation", "samples", "half_bit")
+    write_csv(path, head, [[f"{v:.8g}" for v in row] for row in columns])
+
+
+def resolution_table(found: Correlation) -> str:
+    """Write the resolution by each threshold."""
     rows = []
     for threshold in (0.25, 0.143, 0.5, "half-bit"):
         period = found.resolution(threshold)
@@ -125,6 +141,7 @@ def weigh(options: argparse.Namespace) -> int:
         contrast,
         scale=options.scale,
         wedge=_wedge(options, high),
+        progress=Progress(),
     )
     print(_clusters(found))
     low_end, high_end = found.total.interval
@@ -166,6 +183,7 @@ def _wedge(options: argparse.Namespace, tomogram: Input) -> Wedge | None:
         method=options.method,
         iterations=options.iterations,
         relaxation=options.relaxation,
+        progress=Progress(),
     )
 
 

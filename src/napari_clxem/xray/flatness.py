@@ -21,7 +21,7 @@ _BLOCKS = 12
 """Parts of the image along its longer side."""
 _SHARE = 0.4
 """Of the parts of all images, those with the least absorption are taken for background."""
-_LEAST = 40
+_LEAST = 16
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _robust(
     """Fit by least squares without outliers; the covariance counts each place once."""
     kept = used
     for _ in range(15):
-        if len(np.unique(place[kept])) < _LEAST // 2 or kept.sum() < _LEAST:
+        if len(np.unique(place[kept])) < _LEAST:
             raise ImageError(
                 "Too little background is left to judge the flats; give images with more around "
                 "the cell."
