@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
@@ -78,12 +79,22 @@ def work(path: Path, tell: Callable[[str], object], seed: int) -> None:
     now = value_of(store.session)
     tell(f"done {now}")
     while True:
-        act = rng.choice(["commit"] * 12 + ["undo", "redo", "save", "save"])
+        act = rng.choice(["commit"] * 12 + ["undo", "redo", "save", "draft", "draft"])
         if act == "commit":
             tell(f"try {now + 1}")
             store.commit(lambda s: moved(s, value_of(s) + 1), "Move")
         elif act == "save":
             store.save(path)
+        elif act == "draft":  # as the window saves: beside it, while steps may go on
+            draft = store.draft(path)
+            writing = Thread(target=draft.write)
+            writing.start()
+            if rng.random() < 0.3:
+                tell(f"try {now + 1}")
+                store.commit(lambda s: moved(s, value_of(s) + 1), "Move")
+                tell(f"done {now + 1}")
+            writing.join()
+            store.finish(draft)
         elif act == "undo" and store.can_undo and store.undo_label == "Move":
             tell(f"try {now - 1}")
             store.undo()

@@ -172,7 +172,7 @@ def test_saving_writes_the_session_and_greys_the_button(dock, workspace, qtbot, 
     qtbot.waitUntil(button(dock, "Save").isEnabled)
     before = place.read_bytes()
     qtbot.mouseClick(button(dock, "Save"), Qt.MouseButton.LeftButton)
-    assert place.read_bytes() != before
+    qtbot.waitUntil(lambda: place.read_bytes() != before, timeout=5000)
     qtbot.waitUntil(lambda: not button(dock, "Save").isEnabled())
 
 

@@ -76,6 +76,17 @@ def replace_file(
     SessionError
         Where the file cannot be written; whatever was at `path` is then still there, whole.
     """
+    put(path, stage(path, content, backup), before)
+
+
+def stage(path: Path, content: bytes, backup: Path | None = None) -> Path:
+    """Bring `content` to the disk beside `path`, and keep the previous file; see `replace_file`.
+
+    Returns
+    -------
+    Path
+        The file that :func:`put` puts in place, or that is to be removed.
+    """
     target = path.resolve()
     temporary = temporary_name(target)
     try:
@@ -84,15 +95,29 @@ def replace_file(
             shutil.copymode(target, temporary)
             if backup is not None and not _holds(target, content):
                 _keep(target, backup)
+    except OSError as error:
+        discard(temporary)
+        raise _unsaved(path, error) from error
+    return temporary
+
+
+def put(path: Path, staged: Path, before: Callable[[], None] | None = None) -> None:
+    """Put what was staged at `path`, in one step; see `replace_file`."""
+    target = path.resolve()
+    try:
         if before is not None:
             before()
-        put_in_place(temporary, target)
+        put_in_place(staged, target)
         _sync_folder(target.parent)
     except OSError as error:
-        kept = "; the previous file is untouched" if target.is_file() else ""
-        raise SessionError(f"{path} could not be saved: {why_unwritten(error)}{kept}.") from error
+        raise _unsaved(path, error) from error
     finally:
-        _remove(temporary)
+        discard(staged)
+
+
+def _unsaved(path: Path, error: OSError) -> SessionError:
+    kept = "; the previous file is untouched" if path.is_file() else ""
+    return SessionError(f"{path} could not be saved: {why_unwritten(error)}{kept}.")
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
@@ -113,7 +138,8 @@ def put_in_place(temporary: Path, path: Path) -> None:
     temporary.replace(path)
 
 
-def _remove(temporary: Path) -> None:
+def discard(temporary: Path) -> None:
+    """Remove what was staged, where it is still there."""
     with contextlib.suppress(OSError):  # what remains is removed by the next `sweep`
         temporary.unlink(missing_ok=True)
 
@@ -140,7 +166,7 @@ def _keep(path: Path, backup: Path) -> None:
             shutil.copyfile(path, temporary)
         put_in_place(temporary, backup)
     finally:
-        _remove(temporary)
+        discard(temporary)
 
 
 def _sync_folder(folder: Path) -> None:

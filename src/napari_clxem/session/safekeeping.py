@@ -86,6 +86,10 @@ class Safekeeping:
             self._file_claim is not None and place is not None and place.resolve() == path.resolve()
         )
 
+    def held(self, path: Path) -> Claim | None:
+        """Give the claim on the file at `path`; None where there is none."""
+        return self._file_claim if self.holds(path) else None
+
     def mark(self, fingerprint: str, path: Path) -> None:
         """Note in the journal that a file is about to be put in place."""
         if self._journal is not None:

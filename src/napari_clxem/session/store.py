@@ -14,7 +14,8 @@ from napari_clxem.errors import SessionError
 from napari_clxem.session.changes import Changes, apply, diff
 from napari_clxem.session.checks import check
 from napari_clxem.session.codec import decode, encode
-from napari_clxem.session.files import content, fingerprint, read, whole_path, write
+from napari_clxem.session.drafts import Draft, need_unchanged
+from napari_clxem.session.files import whole_path
 from napari_clxem.session.journal import Base
 from napari_clxem.session.model import FileRef, Session
 from napari_clxem.session.places import anchored, detached, found_file
@@ -275,31 +276,57 @@ class Store:
             Where it has no file yet and none is given, another process has the file open or has
             changed it, or it cannot be written; the previous file is then whole.
         """
+        draft = self.draft(path, overwrite=overwrite)
+        self.finish(draft)
+        return draft.place
+
+    def draft(self, path: str | Path | None = None, *, overwrite: bool = False) -> Draft:
+        """Begin a save of the session as it is; see `save`.
+
+        Returns
+        -------
+        Draft
+            Its `write` takes long and may run in another thread; then `finish` it.
+        """
         self._need_open()
         place = self._base.path if path is None else whole_path(path)
         if place is None:
             raise SessionError("The session has no file yet; give a name to save it under.")
-        if not overwrite and self._is_own(place):
-            self._need_unchanged(place)
-        data = content(self._session, place)
-        base = Base(self._session, fingerprint(data), place)
-        if self._keeping is None:
-            write(place, data)
-        else:
-            self._save_keeping(self._keeping, data, base, place)
-        self._move_to(base)
-        return place
+        known = None if overwrite or not self._is_own(place) else self._base.fingerprint
+        if self._keeping is None or self._keeping.holds(place):
+            return Draft(self._session, place, known)
+        if known is not None:
+            need_unchanged(place, known)
+        return Draft(self._session, place, known, self._keeping.claim(place))
 
-    def _save_keeping(self, keeping: Safekeeping, data: bytes, base: Base, place: Path) -> None:
-        ours = keeping.holds(place)
-        held = keeping.claim(place)
+    def finish(self, draft: Draft) -> bool:
+        """End a save: put in place what was drafted, at one stroke.
+
+        Returns
+        -------
+        bool
+            False where a step was made since it was begun: then the file is left as it is, and
+            what there is now is to be drafted anew.
+
+        Raises
+        ------
+        SessionError
+            As `save`; the previous file is then whole.
+        """
+        if self._closed or self._session is not draft.session:
+            draft.drop()
+            self._need_open()
+            return False
+        keeping = self._keeping
         try:
-            write(place, data, before=lambda: keeping.mark(base.fingerprint, place))
+            base = draft.put(keeping.mark if keeping else lambda _fingerprint, _path: None)
         except SessionError:
-            if held is not None and not ours:
-                held.release()
+            draft.drop()
             raise
-        keeping.saved(base, held)
+        if keeping:
+            keeping.saved(base, draft.held or keeping.held(draft.place))
+        self._move_to(base)
+        return True
 
     def resolve(self, file: FileRef) -> Path:
         """Find the file of a dataset on this computer.
@@ -332,7 +359,9 @@ class Store:
 
     def _move_to(self, base: Base) -> None:
         """Work on the file of `base` from now on, earlier and later states too."""
-        old, self._base = self._session, base
+        old, before, self._base = self._session, self._base, base
+        if before.path == base.path:
+            return
         self._past = deque(
             (_Step(step.label, self._anchored(step.session)) for step in self._past), HISTORY
         )
@@ -348,14 +377,6 @@ class Store:
     def _need_open(self) -> None:
         if self._closed:
             raise SessionError("This session was closed; open it again.")
-
-    def _need_unchanged(self, path: Path) -> None:
-        known = self._base.fingerprint
-        if path.exists() and (not known or fingerprint(read(path)) != known):
-            raise SessionError(
-                f"{path} was changed by another program since it was opened; save under another "
-                "name, or overwrite it."
-            )
 
     def _notice(self, sentence: str) -> None:
         self._notices.append(sentence)

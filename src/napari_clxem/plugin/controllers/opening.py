@@ -47,13 +47,9 @@ def open_session(viewer: Any, path: str | Path) -> Any:
 
 
 def save_session(viewer: Any, path: str | Path | None = None) -> None:
-    """Save the session of a viewer; what goes wrong is said in a notification."""
+    """Save the session of a viewer in the background; what goes wrong is said."""
     workspace = workspace_for(viewer)
-    try:
-        workspace.store.save(path)
-    except ClxemError as error:
-        show_error(str(error))
-    workspace.refreshed.emit()
+    workspace.saver.save(workspace.store, path)
 
 
 def _opened(path: str | Path) -> Store:

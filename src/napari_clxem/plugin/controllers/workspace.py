@@ -14,6 +14,7 @@ from napari_clxem.plugin.controllers.annotations import Annotations
 from napari_clxem.plugin.controllers.examining import Examining
 from napari_clxem.plugin.controllers.loading import Loader, open_planes
 from napari_clxem.plugin.controllers.positions import View, default_view, origin, target_marks
+from napari_clxem.plugin.controllers.saving import Saver
 from napari_clxem.plugin.controllers.scene import frame_site, go_to, preview_window, show_scale_bar
 from napari_clxem.plugin.controllers.site import SiteLayers
 from napari_clxem.plugin.controllers.turns import Turns
@@ -39,6 +40,8 @@ class Workspace:
         Id of the target whose error is shown large.
     turns : Turns
         What is still to be done to layers, in the turns to come.
+    saver : Saver
+        Writes the session in the background.
     refreshed : Signal
         Emitted when the document, the site or the frame shown is another one, and when layers
         have been opened.
@@ -64,6 +67,7 @@ class Workspace:
         self._loader = Loader(self._take, self._arrived)
         self._examining = Examining()
         self._examining.known.connect(self.informed.emit)
+        self.saver = Saver(self.refreshed.emit)
         self._previews: dict[Source, tuple[str, int]] = {}
         self._store = Store()
         self._connect(self._store)
@@ -93,6 +97,7 @@ class Workspace:
 
     def release(self) -> None:
         """Let the viewer and the session go."""
+        self.saver.settle()
         self._loader.stop()
         self._examining.stop()
         self.turns.drop()
@@ -105,6 +110,7 @@ class Workspace:
 
     def use(self, store: Store) -> None:
         """Work on another session from now on."""
+        self.saver.settle()
         self._loader.stop()
         self._disconnect(self._store)
         self._store = store
