@@ -128,7 +128,7 @@ def test_beads_bring_the_axis_to_y(tmp_path, capsys):
               *arguments]) == 0
     )  # fmt: skip
     printed = capsys.readouterr().out
-    assert "beads followed" in printed
+    assert "6 followed" in printed
     with table.open(encoding="utf-8") as file:
         residuals = [float(row["residual_nm"]) for row in csv.DictReader(file)]
     assert len(residuals) == len(TILTS)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from napari_clxem.verbs.printing import (
     Verbs,
     aligned,
     figure,
+    listed,
     number,
     pixel_argument,
     positive,
@@ -26,9 +25,10 @@ from napari_clxem.verbs.printing import (
     write_file,
 )
 
+if TYPE_CHECKING:
+    from napari_clxem.session.straightening import Straightening
+
 Floats = NDArray[np.floating[Any]]
-# A pixel so much taller than wide makes turning an image a distortion.
-_SQUARE = 0.01
 
 
 def add_to(verbs: Verbs) -> None:
@@ -99,91 +99,42 @@ def straighten(options: argparse.Namespace) -> int:
 
     need_mrc(options.out, stack=True)
     source = series(options.series, options.pixel)
-    if abs(source.spacing[0] / source.spacing[1] - 1) > _SQUARE:
-        raise ImageError(f"{source.name} has pixels that are not square; resample it first.")
-    way = _known if options.alignment else _by_beads
-    sections, transforms, tilts, residuals = way(options, source)
-    images = np.asarray(source.data)[sections]
-    write_mrc(options.out, resample(images, transforms), source.spacing, stack=True)
+    found = _straightening(options, source)
+    images = np.asarray(source.data)[found.sections]
+    write_mrc(options.out, resample(images, found.transforms), source.spacing, stack=True)
     head = ["image", "tilt, °", "shift y, px", "shift x, px", "residual, nm"]
     rows = [
         [str(section), *(figure(v) for v in (tilt, *transform[:, 2], 1e3 * residual))]
         for section, tilt, transform, residual in zip(
-            sections, tilts, transforms, residuals, strict=True
+            found.sections, found.tilts, found.transforms, found.residuals, strict=True
         )
     ]
     print(aligned(head, rows))
-    if np.isfinite(residuals).any():
-        print(f"\nResidual of the beads: {1e3 * np.sqrt(np.nanmean(residuals**2)):.3g} nm rms.")
+    listed("Found", found.notes)
     names = ("image", "tilt_deg", "shift_y_px", "shift_x_px", "residual_nm")
     write_csv(options.csv, names, rows)
     if options.tilts_out:
-        write_file(options.tilts_out, "".join(f"{tilt:.3f}\n" for tilt in tilts))
+        write_file(options.tilts_out, "".join(f"{tilt:.3f}\n" for tilt in found.tilts))
     say(f"{options.out} written")
     return 0
 
 
-Way = tuple[NDArray[np.int64], Floats, Floats, Floats]
+def _straightening(options: argparse.Namespace, source: Input) -> Straightening:
+    from napari_clxem.io import read_tilts
+    from napari_clxem.session.straightening import by_beads, by_file
 
-
-def _known(options: argparse.Namespace, source: Input) -> Way:
-    """Take an alignment from a file."""
-    from napari_clxem.io import read_alignment, read_tilts
-
-    found = read_alignment(options.alignment)
-    name = Path(options.alignment).name
-    images = source.data.shape[0]
-    if found.size is not None and tuple(found.size) != tuple(source.data.shape[1:]):
-        raise ImageError(
-            f"{name} is of images of {found.size} pixels, {source.name} has "
-            f"{tuple(source.data.shape[1:])}; give the alignment of this series, not binned."
-        )
-    if found.sections.size == 0 or found.sections.max() >= images:
-        raise ImageError(
-            f"{name} aligns {found.sections.size} images, {source.name} has {images}; give the "
-            "alignment of this series."
-        )
-    if "y" in source.flip:
-        found = found.turned()
-    tilts: Floats | None = found.tilts
-    if options.tilts or tilts is None:
-        stated = read_tilts(options.tilts) if options.tilts else tilts_of(None, source)
-        if len(stated) not in (images, len(found.sections)):
-            raise ImageError(f"There are {len(stated)} tilts for {images} images; give one each.")
-        tilts = stated[found.sections] if len(stated) == images else stated
-    residuals = np.full(len(found.sections), np.nan)
-    return found.sections, found.matrices[:, :2], np.asarray(tilts, float), residuals
-
-
-def _by_beads(options: argparse.Namespace, source: Input) -> Way:
-    """Find beads in every image, follow them, and solve the geometry."""
-    from napari_clxem.xray import align_beads, follow
-
-    tilts = tilts_of(options.tilts, source)
-    positions = _beads(options, source, Progress())
-    tracks = follow(positions, tilts, options.reach or options.beads)
-    found = align_beads(tracks, tilts, azimuth=(options.azimuth[0], options.azimuth[1]))
-    used = np.isfinite(found.residuals).all(axis=2)
-    print(
-        f"{tracks.shape[1]} beads followed, {int(used.sum())} sightings used; the tilt axis runs "
-        f"{found.azimuth:.2f} degrees from y.\n"
+    if options.alignment:
+        stated = source.meta.get("tilt_angles") or None
+        tilts = read_tilts(options.tilts) if options.tilts else stated
+        turned = "y" in source.flip
+        return by_file(options.alignment, source.data.shape, tilts, turned=turned)
+    return by_beads(
+        source.data,
+        tilts_of(options.tilts, source),
+        source.spacing,
+        options.beads,
+        kind=options.kind,
+        reach=options.reach,
+        azimuth=(options.azimuth[0], options.azimuth[1]),
+        progress=Progress(),
     )
-    return np.arange(len(tilts)), found.transforms(source.spacing[1]), tilts, found.by_tilt
-
-
-def _beads(
-    options: argparse.Namespace, source: Input, told: Callable[[float, str], None]
-) -> list[Floats]:
-    """Give the beads of every image (k, 2), µm from its middle."""
-    from napari_clxem.fiducials import detect
-
-    count, *plane = source.data.shape
-    middle = (np.array(plane) - 1) / 2 * source.spacing
-    found: list[Floats] = []
-    for index in range(count):
-        told(index / count, f"beads of image {index}")
-        image = np.asarray(source.data[index], np.float32)
-        beads = detect(image, source.spacing, options.beads, options.kind)
-        found.append(beads.positions - middle)
-    told(1.0, f"{np.mean([len(one) for one in found]):.1f} beads an image")
-    return found

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_clxem.errors import ImageError
 from napari_clxem.xray.masks import per_axis
+from napari_clxem.xray.telling import Asked, Progress, Teller
 
 Floats = NDArray[np.floating[Any]]
 
@@ -60,6 +61,8 @@ def normalise(
     current: ArrayLike | None = None,
     flat_current: ArrayLike | None = None,
     tolerated: float = 0.5,
+    progress: Progress | None = None,
+    cancelled: Asked | None = None,
 ) -> Transmission:
     """Normalise X-ray images by flat fields: counts per time and beam current over the same.
 
@@ -80,6 +83,9 @@ def normalise(
     tolerated : float
         Share of an image's pixels that may be without transmission, or above 1.1, before the
         images are refused.
+    progress, cancelled : callable, optional
+        Called as ``progress(share, text)``; asked before each image, and Cancelled raised where it
+        gives True.
 
     Returns
     -------
@@ -110,11 +116,14 @@ def normalise(
     )
     data = np.empty(stack.shape, np.float32)
     counts = np.zeros((3, stack.shape[0]), dtype=np.int64)
+    tell = Teller(progress, cancelled, "The normalisation")
     for index in range(stack.shape[0]):
+        tell(index / stack.shape[0], f"Image {index + 1} of {stack.shape[0]}")
         values = (np.asarray(stack[index], dtype=float) - dark) / scale[index]
         with np.errstate(invalid="ignore", divide="ignore"):
             values = values / flat
         counts[:, index], data[index] = _cleaned(values, index, tolerated)
+    tell(1.0, "Normalised")
     clipped, above, filled = counts
     return Transmission(
         data[0] if single else data, clipped, above, filled, _notes(counts, data.size)
@@ -126,6 +135,9 @@ def wiener(
     spacing: float | tuple[float, float],
     mtf: Callable[[Floats], Floats] | tuple[ArrayLike, ArrayLike],
     snr: float,
+    *,
+    progress: Progress | None = None,
+    cancelled: Asked | None = None,
 ) -> NDArray[np.float32]:
     """Sharpen transmission images by a Wiener filter, keeping their mean.
 
@@ -145,6 +157,8 @@ def wiener(
         ``zone_plate_mtf(0.04)``, or a measured curve, 0 beyond its end.
     snr : float
         Power of the signal over that of the noise.
+    progress, cancelled : callable, optional
+        As in :func:`normalise`.
 
     Returns
     -------
@@ -170,7 +184,9 @@ def wiener(
     transfer = _transfer(mtf, frequency)
     gain = ((1 + 1 / snr) * transfer / (transfer**2 + 1 / snr)).astype(np.float32)
     out = np.empty_like(array)
-    for index in np.ndindex(*array.shape[:-2]):
+    tell, count = Teller(progress, cancelled, "The sharpening"), int(np.prod(array.shape[:-2]))
+    for done, index in enumerate(np.ndindex(*array.shape[:-2])):
+        tell(done / count, f"Image {done + 1} of {count}")
         mirrored = np.pad(array[index], ((0, ny), (0, nx)), mode="symmetric")
         out[index] = fft.irfft2(fft.rfft2(mirrored) * gain, s=mirrored.shape)[:ny, :nx]
     return out
