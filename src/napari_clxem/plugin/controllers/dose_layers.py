@@ -130,12 +130,16 @@ def _patch_lines(layer: Any, data: Any, arguments: dict[str, Any]) -> None:
         layer.edge_color = arguments["edge_color"]
         layer.edge_width = arguments["edge_width"]
         return
+    moved = not np.array_equal(layer.data, data)
+    if moved:
+        layer.data[...] = data  # in place: a new array has napari begin anew
     colour = arguments["edge_color"]
-    if not isinstance(colour, str) and not np.array_equal(layer.edge_color, colour):
-        layer.edge_color = colour
+    recoloured = not isinstance(colour, str) and not np.array_equal(layer.edge_color, colour)
+    if recoloured:
+        with layer.events.edge_color.blocker():  # drawn once, by what follows
+            layer.edge_color = colour
     if layer.edge_width != arguments["edge_width"]:
-        layer.edge_width = arguments["edge_width"]
-    if not np.array_equal(layer.data, data):
-        # In place: what napari does beyond drawing (thumbnails above all) takes ten times longer.
-        layer.data[...] = data
+        layer.edge_width = arguments["edge_width"]  # draws everything
+    elif moved or recoloured:
+        # What napari does beyond drawing (thumbnails above all) takes ten times longer.
         layer.refresh(thumbnail=False, highlight=False)

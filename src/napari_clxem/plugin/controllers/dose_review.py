@@ -28,8 +28,11 @@ from napari_clxem.plugin.controllers.dose_scene import (
     scene,
 )
 from napari_clxem.plugin.controllers.dose_settings import Settings
+from napari_clxem.plugin.controllers.dose_slice import Slice
 from napari_clxem.plugin.controllers.dose_tables import Findings, findings, spots
+from napari_clxem.plugin.controllers.dose_warming import warm
 from napari_clxem.plugin.controllers.dose_work import Latest, same, timer
+from napari_clxem.plugin.controllers.positions import axes_of
 from napari_clxem.plugin.controllers.scene import go_to
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.layers import LayerData
@@ -80,8 +83,10 @@ class DoseReview:
         self._findings: Findings | None = None
         self._found_of: tuple[Any, ...] = ()
         self._released = False
+        warm()
         self._settled = timer(SETTLED, self._on_settled)
         self.pointer = Pointer(viewer, lambda: self._zero)
+        self._slice = Slice(viewer, self.refresh)
         workspace.refreshed.connect(self.refresh)
         camera = viewer.scene.camera.events
         camera.center.connect(self._on_camera)
@@ -96,6 +101,7 @@ class DoseReview:
         self._drop()
         self._settled.stop()
         self.pointer.release()
+        self._slice.release()
         self.workspace.refreshed.disconnect(self.refresh)
         viewer = self._viewer()
         if viewer is not None:
@@ -199,18 +205,22 @@ class DoseReview:
         """Follow the document and the view."""
         session, view = self.workspace.store.session, self.workspace.view
         asked = self.settings
+        z = self._slice.height(axes_of(session, view.frame), view.origin[0])
         of = (
-            session.exposures, session.frames, session.links, view.frame, view.origin[0],
-            asked.material, asked.included,
+            session.exposures, session.frames, session.links, view.frame, asked.material,
+            asked.included, z,
         )  # fmt: skip
         if not view.frame or not session.exposures:
             self._clear()
         elif not same(of, self._of):
+            held = self._scene if same(of[:-1], self._of[:-1]) else None
             self._of = of
-            exposures, links, z = session.exposures, graph(session), view.origin[0]
+            exposures, links = session.exposures, graph(session)
 
             def prepare() -> Scene | ClxemError:
                 try:
+                    if held is not None:
+                        return held.at(z)
                     return scene(exposures, links, view.frame, asked.material, z, asked.included)
                 except ClxemError as error:  # what is shown would be of another state
                     return error
@@ -249,9 +259,11 @@ class DoseReview:
             show_error(str(found))
             self.changed.emit()
             return
-        self._scene = found
-        self._painter = self._grid = None
-        self._most = 0.0
+        held, self._scene = self._scene, found
+        self._painter = None
+        if held is None or held.history is not found.history:
+            self._grid = None
+            self._most = 0.0
         self._paint()
         self._outline()
         self._look()
@@ -263,7 +275,7 @@ class DoseReview:
         if shown is None:
             return
         limit, level = self.settings.budget, self.settings.level
-        of = (shown, session.targets, session.sites, session.datasets, limit, level)
+        of = (shown.history, session.targets, session.sites, session.datasets, limit, level)
         if same(of, self._found_of):
             return
         self._found_of = of

@@ -51,8 +51,8 @@ class Scene:
         Half the size of each beam, µm.
     edge_on : tuple of str
         Frames that are seen edge-on.
-    z : float
-        Height in a 3D frame at which it is drawn, µm.
+    z : float or None
+        Height in a 3D frame at which it is drawn, µm; None in a plane.
     doses : dict
         MGy of all images of each where all of them hit, by id; None where it is unknown.
     """
@@ -62,8 +62,12 @@ class Scene:
     reach: Floats
     beams: Floats
     edge_on: tuple[str, ...]
-    z: float
+    z: float | None
     doses: dict[str, float | None]
+
+    def at(self, z: float | None) -> Scene:
+        """Give the same exposures, drawn at another height."""
+        return self if z == self.z else _laid(self.history, z, self.doses)
 
     @property
     def drawn(self) -> Any:
@@ -76,7 +80,7 @@ def scene(
     graph: FrameGraph,
     frame: str,
     material: str,
-    z: float = 0.0,
+    z: float | None = None,
     included: Included = "all",
 ) -> Scene:
     """Bring exposures to a frame.
@@ -91,8 +95,8 @@ def scene(
         The frame shown.
     material : str
         What doses are stated for.
-    z : float
-        Height in a 3D frame, µm.
+    z : float, optional
+        Height in a 3D frame, µm; left out for a plane.
     included : {"all", "recorded", "planned"}
         Which of them.
     """
@@ -100,16 +104,26 @@ def scene(
         one for one in exposures if included == "all" or one.planned == (included == "planned")
     ]
     history = History(wanted, graph, frame, material)
+    unknown = {one.id for one in history.unknown}
+    doses = {
+        one.id: None if one.id in unknown else float(dose * one.relative_doses.sum())
+        for one, dose in zip(history.exposures, history.doses, strict=True)
+    }
+    return _laid(history, z, doses)
+
+
+def _laid(history: History, z: float | None, doses: dict[str, float | None]) -> Scene:
+    """Find where exposures lie at a height."""
     count = len(history)
     aims, felt, beams = np.full((count, 2), np.nan), np.zeros(count), np.zeros(count)
     sizes: dict[Any, tuple[float, float]] = {}
-    edge_on = []
+    edge_on: dict[str, None] = {}
     for part in history.groups:
         plane = part.placement[1:, 1:3]
         if abs(np.linalg.det(plane)) < 1e-9:
-            edge_on.append(part.frame)
+            edge_on[part.frame] = None
             continue
-        shift = part.placement[1:, 3] + (0.0 if part.same else part.placement[1:, 0] * z)
+        shift = part.placement[1:, 3] + (0.0 if part.same else part.placement[1:, 0] * (z or 0.0))
         back = np.linalg.inv(plane)
         stretch = float(np.linalg.norm(back, 2))
         members = [history.exposures[i] for i in part.members]
@@ -119,13 +133,6 @@ def scene(
             if shape not in sizes:
                 sizes[shape] = _sizes(one)
             felt[index], beams[index] = (stretch * size for size in sizes[shape])
-    unknown = {one.id for one in history.unknown}
-    doses = {
-        one.id: None
-        if one.id in unknown
-        else float(dose) * sum(one.weights or (1.0,) * len(one.tilts)) * one.images
-        for one, dose in zip(history.exposures, history.doses, strict=True)
-    }
     return Scene(history, aims, felt, beams, tuple(edge_on), z, doses)
 
 
@@ -273,8 +280,12 @@ def drawn_outlines(shown: Scene, indices: Sequence[int], chosen: Sequence[int]) 
     for index, (wing, core) in found.items():
         one = shown.history.exposures[index]
         style, marked = style_of(one.modality), index in chosen
-        lines.append(Outline(core.polygon, style, one.planned, marked))
-        if index in winged and not np.allclose(wing.polygon, core.polygon):
+        inner = core.polygon if len(core.polygon) > 2 else wing.polygon
+        if len(inner) < 3:
+            continue
+        lines.append(Outline(inner, style, one.planned, marked))
+        apart = inner.shape != wing.polygon.shape or not np.allclose(wing.polygon, inner)
+        if index in winged and apart:
             lines.append(Outline(wing.polygon, style, False, marked))
     return lines
 
