@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 
+import numpy as np
 import pytest
 
 from napari_clxem.errors import ReadError, SessionError
@@ -18,6 +20,8 @@ from napari_clxem.session import (
     missing_files,
     relink,
 )
+from napari_clxem.io import write_ome_zarr
+from napari_clxem.io.image import Channel, OpenedImage
 from napari_clxem.session.fingerprint import blocks, fingerprint
 
 
@@ -55,6 +59,26 @@ def test_a_file_of_64_gb_takes_milliseconds(tmp_path):
     size, mark = fingerprint(path)
     assert time.perf_counter() - start < 0.5
     assert (size, len(mark)) == (64 * 2**30, 32)
+
+
+def zarr_image(folder, data):
+    image = OpenedImage((data,), ("z", "y", "x"), (1.0, 1.0, 1.0), (Channel("a"),), name="cell")
+    return write_ome_zarr(image, folder)
+
+
+def test_images_in_chunks_are_told_apart_by_their_chunks(tmp_path):
+    rng = np.random.default_rng(1)
+    data = np.zeros((20, 300, 300), np.uint8)
+    data[0, 0, 0] = 255
+    other = data.copy()
+    other[:, 100:200] = rng.integers(0, 255, (20, 100, 300))
+    one = zarr_image(tmp_path / "one" / "a.ome.zarr", data)
+    two = zarr_image(tmp_path / "two" / "a.ome.zarr", other)
+    described = [(place / "zarr.json").read_bytes() for place in (one, two)]
+    (two / "zarr.json").write_bytes(described[0])
+    moved = shutil.copytree(one, tmp_path / "moved.ome.zarr")
+    assert fingerprint(one) == fingerprint(moved) == fingerprint(moved / "zarr.json")
+    assert fingerprint(one) != fingerprint(two)
 
 
 def test_what_has_no_fingerprint_is_refused(tmp_path):
