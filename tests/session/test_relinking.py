@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from napari_clxem.errors import ReadError, SessionError
+from napari_clxem.io import write_ome_zarr
+from napari_clxem.io.image import Channel, OpenedImage
 from napari_clxem.session import (
     Dataset,
     FileRef,
@@ -20,8 +22,6 @@ from napari_clxem.session import (
     missing_files,
     relink,
 )
-from napari_clxem.io import write_ome_zarr
-from napari_clxem.io.image import Channel, OpenedImage
 from napari_clxem.session.fingerprint import blocks, fingerprint
 
 
@@ -62,6 +62,7 @@ def test_a_file_of_64_gb_takes_milliseconds(tmp_path):
 
 
 def zarr_image(folder, data):
+    folder.parent.mkdir()
     image = OpenedImage((data,), ("z", "y", "x"), (1.0, 1.0, 1.0), (Channel("a"),), name="cell")
     return write_ome_zarr(image, folder)
 
