@@ -1,4 +1,4 @@
-"""Pictures of the docks Targets and Lamella overlap, taken from the running plugin.
+"""Pictures of the dock Lamella overlap, taken from the running plugin.
 
 python docs/lamella_pictures.py sample_data/grid.clxem.json docs/images
 """
@@ -16,7 +16,6 @@ from qtpy.QtWidgets import QApplication, QSlider
 
 from napari_clxem.plugin.controllers import workspace_for
 from napari_clxem.plugin.widgets.lamella import LamellaWidget
-from napari_clxem.plugin.widgets.targets import TargetsWidget
 from napari_clxem.plugin.window import open_window
 
 
@@ -39,17 +38,6 @@ def main(session: str, folder: str) -> None:
     """Open a copy of the session, and take the pictures."""
     out = Path(folder)
     with tempfile.TemporaryDirectory() as place:
-        copy = Path(place) / "grid"
-        shutil.copytree(Path(session).parent, copy)
-        viewer = open_window(copy / Path(session).name)
-        targets = TargetsWidget(viewer)
-        viewer.window.add_dock_widget(targets, name="Targets", area="right")
-        settle(8.0)
-        targets.targets.propose()
-        wait_for(lambda: not targets.targets.busy)
-        viewer.screenshot(str(out / "targets-dock.png"), canvas_only=False, flash=False)
-        workspace_for(viewer).store.close()
-        viewer.close()
         again = Path(place) / "again"
         shutil.copytree(Path(session).parent, again)
         viewer = open_window(again / Path(session).name)

@@ -103,9 +103,7 @@ def test_a_field_is_dragged_by_its_middle(dock):
     fields.propose()
     (record,) = session(dock).fields
     here = fields.places("main")[record.id]
-    dock.targets.workspace.store.commit(lambda s: s, "nothing")
     other = np.array(here) + np.array([2.0, -1.5])
-    # away from the target's own mark
     fields.drop("main", record.id, other)
     here = fields.places("main")[record.id]
     np.testing.assert_allclose(here, other, atol=1e-6)

@@ -29,16 +29,16 @@ def halo_lines(halos: Sequence[Floats]) -> LayerData:
 
 
 def field_points(fields: Sequence[tuple[FieldRecord, Floats, bool]]) -> LayerData:
-    """Describe the middles of fields, to be dragged: squares planned, discs taken, crosses dropped.
+    """Describe a corner of each field, to be dragged: square planned, disc taken, cross dropped.
 
     Parameters
     ----------
     fields : sequence of (FieldRecord, (4, 2) array, bool)
         Field, its outline in the display, and whether it is the one chosen.
     """
-    data = np.array([box.mean(axis=0) for _, box, _ in fields]).reshape(len(fields), 2)
+    data = np.array([box[0] for _, box, _ in fields]).reshape(len(fields), 2)
     arguments = {
-        "name": "SXT field middles",
+        "name": "SXT field corners",
         "ndim": 2,
         "units": (UNIT,) * 2,
         "axis_labels": SPATIAL[-2:],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,9 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_info
 
 from napari_clxem.errors import ClxemError
-from napari_clxem.lamella import Proposal, propose
+from napari_clxem.lamella import Lamella, Proposal, propose
 from napari_clxem.plugin.controllers.targets_boxes import NO_PLACE
-from napari_clxem.plugin.controllers.targets_scene import FibView, box_at, gain, stage_tilt_for
+from napari_clxem.plugin.controllers.targets_scene import Aim, FibView, box_at, gain, stage_tilt_for
 
 if TYPE_CHECKING:
     from napari_clxem.plugin.controllers.targets import Targets
@@ -161,7 +162,33 @@ class Advice:
         said = found.sentence
         if found.expected > now + LITTLE:
             said = f"Where it is drawn it holds {now:.0%}; at its best place: {said}"
+        if found.losses.limit == "registration":
+            said = f"{said} {pick_sentence(record.frame, box, meant)}".rstrip()
         return said
+
+
+def pick_sentence(volume: str, box: Lamella, meant: Sequence[Aim]) -> str:
+    """Say where most of the error across a lamella is that of the pick; empty where it is not.
+
+    Parameters
+    ----------
+    volume : str
+        Frame of the lamella.
+    box : Lamella
+    meant : sequence of Aim
+        Its targets.
+    """
+    for aim in meant:
+        target = aim.target
+        if target.frame != volume or target.sigma is None or len(target.sigma) != 3:
+            continue
+        own = float((box.normal**2) @ np.square(target.sigma))
+        if own > 0.5 * float(box.normal @ aim.covariance @ box.normal):
+            return (
+                f"Most of that error is the pick of {target.name or target.id} itself "
+                f"(±{own**0.5 * 1000:.0f} nm): pick it with Snap, or say how sure it is."
+            )
+    return ""
 
 
 def _say(error: Exception) -> None:

@@ -45,7 +45,8 @@ def draw_box(
     if drawn and joints is not None and lamella is not None and projection is not None:
         beside = joint_lines(lamella, joints, projection)
     overlays.put("joints", beside)
-    overlays.put("box", outline_lines(drawn, 2, "Lamella"))
+    width = 0.008 * lamella.width if lamella is not None else 0.0
+    overlays.put("box", outline_lines(drawn, 2, "Lamella", width=width))
     overlays.put("dial", None if shown is None else dial_lines(shown))
     overlays.put("handles", handle_points(handles, shown.angle if shown else None))
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from napari.utils.notifications import show_error, show_info
 from psygnal import Signal
 
@@ -151,23 +150,27 @@ class Fields:
     # -- under the mouse
 
     def places(self, canvas: str) -> dict[str, Floats]:
-        """Give where the middles of fields show in the main canvas, (y, x) display µm."""
+        """Give where fields are taken hold of in the main canvas, (y, x) display µm: a corner.
+
+        Their middles lie on the targets, which are dragged, too.
+        """
         if canvas != "main":
             return {}
-        found = {}
-        for one in self._shown():
-            spot = shown_outline(
-                self.session, one, self.workspace.view, np.array([one.centre], float)
-            )
-            if spot is not None:
-                found[one.id] = spot[0]
-        return found
+        seen = {one.id: self._corner(one) for one in self._shown()}
+        return {name: spot for name, spot in seen.items() if spot is not None}
+
+    def _corner(self, record: FieldRecord) -> Floats | None:
+        box = shown_outline(self.session, record, self.workspace.view, record.outline)
+        return None if box is None else box[0]
 
     def drag(self, _canvas: str, name: str, spot: Floats) -> None:
         """Show a field elsewhere, for the eye only."""
+        view = self.workspace.view
         record = next((one for one in self.session.fields if one.id == name), None)
-        if record is not None:
-            self._live = field_at(self.session, record, self.workspace.view, spot)
+        box = None if record is None else shown_outline(self.session, record, view, record.outline)
+        if record is not None and box is not None:
+            middle = box.mean(axis=0) + spot - box[0]
+            self._live = field_at(self.session, record, view, middle)
             self._draw()
 
     def drop(self, canvas: str, name: str, spot: Floats) -> None:

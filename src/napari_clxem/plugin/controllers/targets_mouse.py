@@ -152,12 +152,14 @@ class TargetMouse:
         step = np.array(plane.scale, dtype=float)
         screen = HAND / viewer.scene.camera.zoom
         lateral = float(max(screen, step[-2:].max() / 2))
-        sigma = (
+        sigma: tuple[float, ...] = (
             (lateral, lateral) if ndim == 2 else (max(float(step[0]), lateral), lateral, lateral)
         )
         if self._targets.picks.snap:
             radius = self._targets.target.radius if self._targets.target else 0.5
-            place = centroid_near(plane.levels[0], step, place, radius, _is_dark(dataset))
+            there = centroid_near(plane.levels[0], step, place, radius, _is_dark(dataset))
+            if there is not place:  # a centroid is surer than a hand: half a pixel
+                place, sigma = there, tuple(float(v) for v in step / 2)
         site = dataset.site or self._targets.workspace.view.site
         self._targets.picks.add(dataset.frame, site, tuple(float(v) for v in place), sigma)
 

@@ -137,8 +137,8 @@ class TargetsWidget(Dock):
         work.addWidget(self._details)
         work.addWidget(self._box)
         work.addWidget(self._export)
-        # At the synchrotron there is no FIB image yet: the fields come first.
-        self._fields = Fold("SXT sites", open_=self.targets.fib is None)
+        self._fields = Fold("SXT sites")
+        self._fields_first = True
         self._fields.column.addWidget(self.sites)
         work.addWidget(self._fields)
         column.addWidget(self._work)
@@ -254,6 +254,10 @@ class TargetsWidget(Dock):
         self._show_target()
         self._box.refresh()
         self.sites.refresh()
+        # At the synchrotron there is no FIB image yet: the fields come first.
+        if self._fields_first and view.frame:
+            self._fields_first = False
+            self._fields.unfold(targets.fib is None)
         # Before the dock has its place in the window there is none beside it either.
         if targets.fib is not None and around(self) is not None:
             self._beside.open()
