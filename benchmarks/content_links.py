@@ -9,8 +9,10 @@ ones are, and how many wrong partners were accepted.
 from __future__ import annotations
 
 import argparse
+import json
 import time
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +27,11 @@ from napari_clxem.samples.sizes import find_size
 from napari_clxem.samples.xray_views import mosaic, tomogram
 
 SITES = "ABC"
+FLAT, CROSS, CUT = (
+    "tomogram in mosaic", "fluorescence in tomogram, no bead", "lamella map in tomogram"
+)  # fmt: skip
+LIMITS = {FLAT: 0.4, CROSS: 0.6, CUT: 0.3}
+"""Errors beyond these are a wrong place, µm: two mosaic pixels of a tiny grid, and so on."""
 
 
 def bare(scene: Scene) -> Scene:
@@ -55,48 +62,100 @@ def declared(true: np.ndarray, middle: np.ndarray, rng: np.random.Generator, sd:
     return UncertainAffine.declared(matrix, middle, sd, angle_sd=0.5, scale_sd=0.005)
 
 
-class Tally:
-    """Errors and refusals of one kind of link."""
+@dataclass
+class Row:
+    """One attempt: what was looked for, and how it went; errors µm, in the plane."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.errors: list[np.ndarray] = []
-        self.squares: list[float] = []
-        self.refused = self.accepted = self.foreign = 0
-        self.seconds: list[float] = []
-        self.why: list[str] = []
+    kind: str
+    seed: int
+    foreign: bool
+    accepted: bool
+    seconds: float
+    error: float = float("nan")
+    square: float = float("nan")
+    why: str = ""
 
-    def true(
-        self,
-        found: UncertainAffine | None,
-        true: np.ndarray,
-        points: np.ndarray,
-        more: float = 0.0,
-    ) -> None:
-        if found is None:
-            self.refused += 1
-            return
-        ndim = found.affine.shape[0] - 1
-        there = points @ true[:ndim, :-1].T + true[:ndim, -1]
-        miss = found.transform(points) - there
-        self.errors.append(np.linalg.norm(miss[:, -2:], axis=1).mean())
-        spread = found.predict_error(points)[:, -2:, -2:] + more**2 * np.eye(2)
-        squares = np.einsum("ni,nij,nj->n", miss[:, -2:], np.linalg.inv(spread), miss[:, -2:])
-        self.squares.append(float(squares.mean()))
 
-    def report(self, limit: float) -> None:
-        errors = np.array(self.errors)
-        right = (errors < limit).sum()
-        total = len(errors) + self.refused
-        print(f"\n{self.name}: {total} with the right partner, {self.foreign} with a wrong one")
-        print(f"  right {right / max(total, 1):.1%} (error under {limit * 1e3:.0f} nm), refused "
-              f"{self.refused}, wrong place {(errors >= limit).sum()}")  # fmt: skip
+def judged(
+    row: Row,
+    found: UncertainAffine | None,
+    true: np.ndarray,
+    points: np.ndarray,
+    more: float = 0.0,
+) -> Row:
+    """Compare a link with the truth at points; `more` is an error that no image can tell, µm."""
+    if found is None or row.foreign:
+        return row
+    ndim = found.affine.shape[0] - 1
+    there = points @ true[:ndim, :-1].T + true[:ndim, -1]
+    miss = found.transform(points) - there
+    spread = found.predict_error(points)[:, -2:, -2:] + more**2 * np.eye(2)
+    squares = np.einsum("ni,nij,nj->n", miss[:, -2:], np.linalg.inv(spread), miss[:, -2:])
+    row.error = float(np.linalg.norm(miss[:, -2:], axis=1).mean())
+    row.square = float(squares.mean())
+    return row
+
+
+def report(rows: list[Row]) -> None:
+    """Print how often each kind of link was right, refused or wrong, and how honest it was."""
+    for kind, limit in LIMITS.items():
+        true = [r for r in rows if r.kind == kind and not r.foreign]
+        alien = [r for r in rows if r.kind == kind and r.foreign]
+        if not true:
+            continue
+        errors = np.array([r.error for r in true if r.accepted])
+        squares = np.array([r.square for r in true if r.accepted])
+        print(f"\n{kind}: {len(true)} with the right partner, {len(alien)} with a wrong one")
+        print(f"  right {(errors < limit).sum() / len(true):.1%} (error under {limit * 1e3:.0f} "
+              f"nm), refused {len(true) - len(errors)}, wrong place {(errors >= limit).sum()}")  # fmt: skip
         if len(errors):
             print(f"  error in the plane: median {np.median(errors) * 1e3:.0f} nm, rms "
                   f"{np.sqrt((errors**2).mean()) * 1e3:.0f} nm; over the predicted one "
-                  f"{np.sqrt(np.median(self.squares) / 1.386):.2f} (1 is honest)")  # fmt: skip
-        print(f"  wrong partners accepted: {self.accepted} of {self.foreign}; "
-              f"{np.median(self.seconds):.2f} s each")  # fmt: skip
+                  f"{np.sqrt(np.median(squares) / 1.386):.2f} (1 is honest)")  # fmt: skip
+        print(f"  wrong partners accepted: {sum(r.accepted for r in alien)} of {len(alien)}; "
+              f"{np.median([r.seconds for r in true + alien]):.2f} s each")  # fmt: skip
+
+
+def grid_rows(seed: int, size_name: str, verbose: bool = False) -> list[Row]:
+    """Make every link of one site of one grid; wrong partners come from the grid before."""
+    size = find_size(size_name)
+    scene = bare(make_scene(seed))
+    layout = make_layout(scene, size)
+    poses = layout.poses
+    site = SITES[seed % len(SITES)]
+    stack_pose, volume_pose = poses[f"confocal-{site}"], poses[f"tomogram-{site}"]
+    map_pose = poses["sxt-mosaic"]
+    stack = confocal_stack(scene, stack_pose)[:3]
+    seen = mosaic(scene, map_pose).astype(float)
+    depth = -np.log(np.clip(seen / np.percentile(seen, 99.5), 1e-3, None))
+    targets = np.array([t.position for t in scene.targets if t.site == site])
+    here = targets @ stack_pose.used[:3, :3].T + stack_pose.used[:3, 3]
+    inside = targets @ volume_pose.used[:3, :3].T + volume_pose.used[:3, 3]
+    rng = np.random.default_rng([seed, 3])
+    rows = []
+    for partner, wrong in ((tomogram(scene, volume_pose), False), (foreign(seed, size), True)):
+        rows.append(link_flat(seed, partner, volume_pose, depth, map_pose, inside, rng, wrong))
+        if site in layout.lamellae:
+            rows.append(link_section(seed, scene, layout, site, partner, targets, rng, wrong))
+        rows.append(link_cross(seed, stack, stack_pose, partner, volume_pose, here, rng, wrong))
+    if verbose:
+        for row in rows:
+            print(row)
+    return rows
+
+
+def foreign(seed: int, size) -> np.ndarray:
+    """Render a tomogram of another grid."""
+    other = bare(make_scene(seed - 1))
+    site = SITES[(seed - 1) % len(SITES)]
+    return tomogram(other, make_layout(other, size).poses[f"tomogram-{site}"])
+
+
+def read(path: Path) -> list[Row]:
+    """Read rows that earlier runs left in a file."""
+    if not path.exists():
+        return []
+    return [Row(**json.loads(line)) for line in path.read_text().splitlines()]
 
 
 def main() -> None:
@@ -104,46 +163,24 @@ def main() -> None:
     parser.add_argument("--grids", type=int, default=10)
     parser.add_argument("--first", type=int, default=500, help="first seed")
     parser.add_argument("--size", default="tiny", help="how finely the grids are rendered")
+    parser.add_argument("--rows", type=Path, help="file that results are added to and read from")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
-    size = find_size(options.size)
-    flat, cross = Tally("tomogram in mosaic"), Tally("fluorescence in tomogram, no bead")
-    cut = Tally("lamella map in tomogram")
-    before = None
+    rows = read(options.rows) if options.rows else []
+    done = {row.seed for row in rows}
     for seed in range(options.first, options.first + options.grids):
-        scene = bare(make_scene(seed))
-        layout = make_layout(scene, size)
-        poses = layout.poses
-        site = SITES[seed % len(SITES)]
-        stack_pose, volume_pose = poses[f"confocal-{site}"], poses[f"tomogram-{site}"]
-        map_pose = poses["sxt-mosaic"]
-        stack = confocal_stack(scene, stack_pose)[:3]
-        volume = tomogram(scene, volume_pose)
-        seen = mosaic(scene, map_pose).astype(float)
-        depth = -np.log(np.clip(seen / np.percentile(seen, 99.5), 1e-3, None))
-        targets = np.array([t.position for t in scene.targets if t.site == site])
-        here = targets @ stack_pose.used[:3, :3].T + stack_pose.used[:3, 3]
-        inside = targets @ volume_pose.used[:3, :3].T + volume_pose.used[:3, 3]
-        rng = np.random.default_rng([seed, 3])
-        for partner, wrong in ((volume, False), (before, True)):
-            if partner is None:
-                continue
-            link_flat(flat, partner, volume_pose, depth, map_pose, inside, rng, wrong)
-            if site in layout.lamellae:
-                link_section(
-                    cut, scene, layout, site, partner, targets, rng, wrong, options.verbose
-                )
-            link_cross(
-                cross, stack, stack_pose, partner, volume_pose, here, rng, wrong, options.verbose
-            )
-        before = volume
-    flat.report(2 * map_pose.spacing[0])
-    print(f"  a mosaic pixel is {map_pose.spacing[0] * 1e3:.0f} nm")
-    cross.report(0.6)
-    cut.report(0.3)
+        if seed in done:
+            continue
+        found = grid_rows(seed, options.size, options.verbose)
+        rows += found
+        if options.rows:
+            with options.rows.open("a") as file:
+                file.writelines(json.dumps(asdict(row)) + "\n" for row in found)
+    report(rows)
+    print(f"\na mosaic pixel is {find_size(options.size).mosaic * 1e3:.0f} nm")
 
 
-def link_flat(tally, volume, pose, depth, map_pose, points, rng, wrong) -> None:
+def link_flat(seed, volume, pose, depth, map_pose, points, rng, wrong) -> Row:
     """Look for a tomogram's projection in the mosaic."""
     step = pose.spacing
     middle = (np.array(volume.shape[1:]) - 1) * step[1:] / 2
@@ -153,22 +190,17 @@ def link_flat(tally, volume, pose, depth, map_pose, points, rng, wrong) -> None:
     true = Affine.from_parts(full[1:3, 1:3], full[1:3, 3] + full[1:3, 0] * z).matrix
     start = declared(true, middle, rng, 1.0)
     begin = time.perf_counter()
+    found, why = None, ""
     try:
-        found = align(
-            volume.astype(float).sum(axis=0), step[1:], depth, map_pose.spacing, start
-        )  # fmt: skip
-    except NoMatch:
-        found = None
-    tally.seconds.append(time.perf_counter() - begin)
-    if wrong:
-        tally.foreign += 1
-        tally.accepted += found is not None
-    else:
-        # no image tells how its own tiles were misplaced: a quarter of a pixel
-        tally.true(found, true, points[:, 1:], 0.25 * map_pose.spacing[0])
+        found = align(volume.astype(float).sum(axis=0), step[1:], depth, map_pose.spacing, start)
+    except NoMatch as error:
+        why = str(error)[:150]
+    row = Row(FLAT, seed, wrong, found is not None, time.perf_counter() - begin, why=why)
+    # no image tells how its own tiles were misplaced: a quarter of a pixel
+    return judged(row, found, true, points[:, 1:], 0.25 * map_pose.spacing[0])
 
 
-def link_cross(tally, stack, pose, volume, volume_pose, points, rng, wrong, verbose) -> None:
+def link_cross(seed, stack, pose, volume, volume_pose, points, rng, wrong) -> Row:
     """Look for a stack in a tomogram."""
     true = between(pose, volume_pose)
     used = tuple(np.array(pose.spacing) * (pose.axial_scaling, 1, 1))
@@ -184,18 +216,11 @@ def link_cross(tally, stack, pose, volume, volume_pose, points, rng, wrong, verb
         found, why = match.transform, f"{match.score:.3f} {match.rival:.3f} {match.sigma.round(3)}"
     except NoMatch as error:
         why = str(error)[:150]
-    tally.seconds.append(time.perf_counter() - begin)
-    if wrong:
-        tally.foreign += 1
-        tally.accepted += found is not None
-    else:
-        tally.true(found, true, points)
-    if verbose:
-        error = "" if wrong or found is None else f"{tally.errors[-1] * 1e3:.0f} nm"
-        print("wrong" if wrong else "right", why, error)
+    row = Row(CROSS, seed, wrong, found is not None, time.perf_counter() - begin, why=why)
+    return judged(row, found, true, points)
 
 
-def link_section(tally, scene, layout, site, volume, points, rng, wrong, verbose) -> None:
+def link_section(seed, scene, layout, site, volume, points, rng, wrong) -> Row:
     """Look for a tomogram in the map of a lamella that was cut from its site."""
     pose, volume_pose = layout.poses[f"tem-{site}"], layout.poses[f"tomogram-{site}"]
     lamella = layout.lamellae[site]
@@ -215,17 +240,11 @@ def link_section(tally, scene, layout, site, volume, points, rng, wrong, verbose
         found, why = match.transform, f"{match.score:.3f} {match.rival:.3f} {match.sigma.round(3)}"
     except NoMatch as error:
         why = str(error)[:150]
-    tally.seconds.append(time.perf_counter() - begin)
+    seconds = time.perf_counter() - begin
     near = points[np.abs((points - lamella.centre) @ lamella.normal) < 0.5]
     near = near if len(near) else lamella.centre[None]
-    if wrong:
-        tally.foreign += 1
-        tally.accepted += found is not None
-    else:
-        tally.true(found, true, volume_pose.place(near))
-    if verbose:
-        error = "" if wrong or found is None else f"{tally.errors[-1] * 1e3:.0f} nm"
-        print("section", "wrong" if wrong else "right", why, error)
+    row = Row(CUT, seed, wrong, found is not None, seconds, why=why)
+    return judged(row, found, true, volume_pose.place(near))
 
 
 if __name__ == "__main__":

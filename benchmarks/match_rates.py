@@ -1,16 +1,20 @@
 """How often matching is right, how often it is wrong and sure of it, and how long it takes.
 
-``python -P benchmarks/match_rates.py --sets 100`` draws seeded sets of points per task, true and
-foreign ones, and prints rates; the reliability of the confidence is plotted.
+``python -P benchmarks/match_rates.py --sets 400 --peer 10`` draws seeded sets of points per task,
+true and foreign ones, and prints rates; the reliability of the confidence is plotted. The peer is
+pycpd, where it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,21 +24,26 @@ sys.path.append(str(Path(__file__).parent))  # with -P, which spares numba our c
 
 from bead_plots import line_plot
 
-from napari_clxem.errors import NoMatch
-from napari_clxem.fiducials import match
+from napari_clxem.errors import DegenerateError, NoMatch
+from napari_clxem.fiducials import View, match, warm
 from napari_clxem.frames import Affine
+from napari_clxem.samples import point_grid
 
 Sets = tuple[np.ndarray, np.ndarray, dict[int, int], dict]
-EDGES = (0.0, 0.5, 0.8, 0.95, 0.99, 0.999, 1.0)
+LEAST, SURE = 0.8, 0.95
+EDGES = (0.0, 0.02, 0.1, 0.3, 0.5, 0.8, 0.95, 0.99, 0.999, 1.0)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one match gave: 1 right, -1 wrong, 0 refused; its confidence and time."""
+    """What one match gave: 1 right, -1 wrong, 0 none; its confidence, clock and processor time."""
 
+    task: str
+    foreign: bool
     verdict: int
     confidence: float
-    seconds: float
+    clock: float
+    processor: float
 
 
 def spread(rng: np.random.Generator, count: int, side: float, apart: float = 1.2) -> np.ndarray:
@@ -68,8 +77,11 @@ def square(rng: np.random.Generator, foreign: bool) -> Sets:
     }  # fmt: skip
 
 
-def field(rng: np.random.Generator, foreign: bool, sigma: float = 0.035) -> Sets:
-    """Six points of a 13 µm field, four of them true, against 60 in a square of 90 µm."""
+def field(rng: np.random.Generator, foreign: bool, error: float) -> Sets:
+    """Six points of a 13 µm field, four of them true, against 60 in a square of 90 µm.
+
+    `error` is that of a pair: both sides' together.
+    """
     count = 0 if foreign else 4
     while True:
         there = spread(rng, 60, 90.0)
@@ -77,6 +89,7 @@ def field(rng: np.random.Generator, foreign: bool, sigma: float = 0.035) -> Sets
         inside = np.flatnonzero(np.all((there >= low) & (there <= low + 13), axis=1))
         if len(inside) >= count:
             break
+    sigma = error / np.sqrt(2)
     true = rng.permutation(inside)[:count]
     seen = np.vstack([there[true], low + rng.uniform(0, 13, (6 - count, 2))])
     here = turned(rng, seen) + rng.normal(0, sigma, seen.shape)
@@ -86,9 +99,22 @@ def field(rng: np.random.Generator, foreign: bool, sigma: float = 0.035) -> Sets
     )  # fmt: skip
 
 
-def vague(rng: np.random.Generator, foreign: bool) -> Sets:
-    """The same with an error of 0.2 µm."""
-    return field(rng, foreign, 0.14)
+def unsaid(rng: np.random.Generator, foreign: bool) -> Sets:
+    """A field with an error of 0.05 µm that `match` is not told."""
+    here, there, truth, _ = field(rng, foreign, 0.05)
+    return here, there, truth, {}
+
+
+def crowded(rng: np.random.Generator, foreign: bool) -> Sets:
+    """Beads in clusters, as on a film they often lie: 40 against 40, 24 of them the same."""
+    nests = rng.uniform(0, 90, (10, 2))
+    there = nests[rng.integers(0, 10, 40)] + rng.normal(0, 2.5, (40, 2))
+    own = there if not foreign else nests[rng.integers(0, 10, 40)] + rng.normal(0, 2.5, (40, 2))
+    more = nests[rng.integers(0, 10, 16)] + rng.normal(0, 2.5, (16, 2))
+    here = turned(rng, np.vstack([own[:24], more])) + rng.normal(0, 0.07, (40, 2))
+    truth = {} if foreign else {row: row for row in range(24)}
+    options = {"moving_sigma": 0.07, "fixed_sigma": 0.07}
+    return here, there + rng.normal(0, 0.07, there.shape), truth, options
 
 
 def volume(rng: np.random.Generator, foreign: bool) -> Sets:
@@ -123,58 +149,127 @@ def projection(rng: np.random.Generator, foreign: bool) -> Sets:
     return there, marks, truth, options
 
 
+def grazing(rng: np.random.Generator, foreign: bool, known: bool) -> Sets:
+    """A confocal volume's beads and the marks of a FIB view, half of them ice crystals.
+
+    Cells lift the beads up to 4 µm over a film that bends; the beam comes in at 8 to 20 degrees.
+    """
+    bend = rng.normal(0, 0.01, 2)
+
+    def beads() -> np.ndarray:
+        places = spread(rng, 24, 40.0)
+        lift = rng.uniform(0, 4, 24) * (rng.uniform(size=24) < 0.5)
+        return np.column_stack([lift + (places - 20) ** 2 @ bend, places])
+
+    there = beads()
+    angle, azimuth = rng.uniform(8, 20), rng.uniform(0, 360)
+    view = seen_from(angle, azimuth) * rng.normal(1, 0.02)
+    source = beads() if foreign else there
+    shown = rng.permutation(24)[:16]
+    marks = source[shown] @ view.T
+    low, high = marks.min(axis=0), marks.max(axis=0)
+    marks = np.vstack([marks, rng.uniform(low, high, (16, 2))]) + rng.normal(0, 0.05, (32, 2))
+    sigma = np.array([0.1, 0.035, 0.035])
+    said = View(angle=angle + rng.normal(0, 2)) if known else None
+    options = {"model": "projection", "moving_sigma": np.tile(sigma, (24, 1))}
+    options |= {"fixed_sigma": 0.05, "view": said}
+    truth = {} if foreign else {int(row): place for place, row in enumerate(shown)}
+    return there + sigma * rng.standard_normal((24, 3)), marks, truth, options
+
+
+def seen_from(angle: float, azimuth: float) -> np.ndarray:
+    """Rows down and right (z, y, x) of a level view from `angle` degrees over the plane."""
+    c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    ca, sa = np.cos(np.deg2rad(azimuth)), np.sin(np.deg2rad(azimuth))
+    return np.array([[-c, -s * ca, s * sa], [0.0, -sa, -ca]])
+
+
+def anywhere(rng: np.random.Generator, foreign: bool) -> Sets:
+    """A volume's beads seen from any side, half of the marks false."""
+    there = rng.uniform(0, [8, 30, 30], (20, 3))
+    source = rng.uniform(0, [8, 30, 30], (20, 3)) if foreign else there
+    axes, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    marks = source[:14] @ axes[:, :2] * rng.normal(1, 0.02)
+    marks = np.vstack([marks, rng.uniform(marks.min(axis=0), marks.max(axis=0), (14, 2))])
+    truth = {} if foreign else {row: row for row in range(14)}
+    options = {"model": "projection", "moving_sigma": 0.05, "fixed_sigma": 0.05}
+    noise = rng.normal(0, 0.05, (20, 3)), rng.normal(0, 0.05, (28, 2))
+    return there + noise[0], marks + noise[1], truth, options
+
+
+def sample(rng: np.random.Generator, foreign: bool) -> Sets:
+    """Beads of a sample grid's stack against marks of its FIB view, or of another site's."""
+    grid = point_grid(int(rng.integers(2**31)))
+    site = "ABC"[rng.integers(3)]
+    other = grid if not foreign else point_grid(int(rng.integers(2**31)))
+    stack, image = grid.frames[f"confocal-{site}"], other.frames[f"fib-{site}"]
+    way = image.from_grid @ np.linalg.inv(stack.from_grid)
+    down, right = way[:, :3] / np.linalg.norm(way[1, :3])
+    angle = np.rad2deg(np.arcsin(np.clip(np.cross(down, right)[0], -1, 1)))
+    rows = {int(name): row for row, name in enumerate(image.ids) if name >= 0}
+    truth = {row: rows[int(n)] for row, n in enumerate(stack.ids) if int(n) in rows}
+    options = {"model": "projection", "moving_sigma": stack.covariances}
+    options |= {"fixed_sigma": image.covariances, "view": View(angle=angle + rng.normal(0, 2))}
+    return stack.positions, image.positions, {} if foreign else truth, options
+
+
 TASKS: dict[str, Callable[[np.random.Generator, bool], Sets]] = {
     "60 x 300, half spurious": square,
-    "4 of 6 in 13 µm, 0.05 µm": field,
-    "4 of 6 in 13 µm, 0.2 µm": vague,
+    "4 of 6 in 13 µm, 0.05 µm": partial(field, error=0.05),
+    "4 of 6 in 13 µm, 0.1 µm": partial(field, error=0.1),
+    "4 of 6 in 13 µm, 0.2 µm": partial(field, error=0.2),
+    "4 of 6 in 13 µm, 0.4 µm": partial(field, error=0.4),
+    "the same, 0.05 µm, no sigma": unsaid,
+    "clusters": crowded,
     "20 x 60 in a volume": volume,
-    "3D to 2D, half false": projection,
+    "from above, half false": projection,
+    "FIB view, half false, angle": partial(grazing, known=True),
+    "FIB view, half false": partial(grazing, known=False),
+    "from any side, half false": anywhere,
+    "sample grid's FIB view": sample,
 }
 
 
-def judge(sets: Sets, least: float) -> Outcome:
-    """Match and compare with the truth."""
+def judge(task: str, foreign: bool, sets: Sets) -> Outcome:
+    """Match, refusing nothing, and compare with the truth."""
     here, there, truth, options = sets
-    begin = time.perf_counter()
-    try:
-        found = match(here, there, least_confidence=least, **options)
-    except NoMatch:
-        return Outcome(0, 0.0, time.perf_counter() - begin)
-    seconds = time.perf_counter() - begin
+    clock, processor = time.perf_counter(), time.process_time()
+    found = None
+    with suppress(NoMatch, DegenerateError):
+        found = match(here, there, least_confidence=1e-12, **options)
+    taken = time.perf_counter() - clock, time.process_time() - processor
+    if found is None:
+        return Outcome(task, foreign, 0, 0.0, *taken)
     good = sum(truth.get(int(i)) == int(k) for i, k in found.pairs)
     right = good >= max(3, 0.6 * len(found.pairs))
-    return Outcome(1 if right else -1, found.confidence, seconds)
+    return Outcome(task, foreign, 1 if right else -1, found.confidence, *taken)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", type=int, default=100, help="per task, true and foreign each")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    judge(square(np.random.default_rng(99), False), 0.95)  # imports
-    print(f"{'':28s}{'right':>8s}{'wrong':>8s}{'refused':>9s}{'foreign':>9s}{'s, right':>10s}"
-          f"{'s, refused':>12s}")  # fmt: skip
-    every: list[Outcome] = []
-    for name, make in TASKS.items():
-        rng = np.random.default_rng(options.seed)
-        true = [judge(make(rng, False), 0.95) for _ in range(options.sets)]
-        alien = [judge(make(rng, True), 0.95) for _ in range(options.sets)]
-        verdicts = np.array([o.verdict for o in true])
-        taken = [o.seconds for o in true if o.verdict == 1]
-        waited = [o.seconds for o in true + alien if o.verdict == 0]
+def table(every: list[Outcome]) -> None:
+    """Print rates by task, as `match` answers by default: refusing below 0.8."""
+    heads = "right", "wrong", "foreign", "best right", "sets", "s, right", "s, refused", "s, worst"
+    print(f"{'':30s}" + "".join(f"{head:>11s}" for head in heads) + "   (processor time)")
+    for task in TASKS:
+        own = [o for o in every if o.task == task and not o.foreign]
+        alien = [o for o in every if o.task == task and o.foreign]
+        if not own:
+            continue
+        sure = [o for o in own if o.confidence >= LEAST]
+        taken = [o.processor for o in sure if o.verdict == 1]
+        waited = [o.processor for o in own + alien if o.confidence < LEAST]
         print(
-            f"{name:28s}{np.mean(verdicts == 1):8.1%}{np.mean(verdicts == -1):8.1%}"
-            f"{np.mean(verdicts == 0):9.1%}{np.mean([o.verdict != 0 for o in alien]):9.1%}"
-            f"{np.median(taken) if taken else np.nan:10.2f}"
-            f"{np.quantile(waited, 0.95) if waited else np.nan:12.2f}"
+            f"{task:30s}{sum(o.verdict == 1 for o in sure) / len(own):11.1%}"
+            f"{sum(o.verdict == -1 for o in sure) / len(own):11.1%}"
+            f"{sum(o.confidence >= LEAST for o in alien) / max(len(alien), 1):11.1%}"
+            f"{sum(o.verdict == 1 for o in own) / len(own):11.1%}{len(own):6d}+{len(alien):4d}"
+            f"{np.median(taken) if taken else np.nan:11.2f}"
+            f"{np.median(waited) if waited else np.nan:11.2f}"
+            f"{max(o.processor for o in own + alien):11.2f}"
         )
-        rng = np.random.default_rng(options.seed + 1)
-        every += [judge(make(rng, k % 2 == 1), 1e-9) for k in range(options.sets)]
-    reliability(every)
 
 
 def reliability(every: list[Outcome]) -> None:
-    """Print and plot how often answers of each confidence are right."""
+    """Print and plot how often answers of each confidence are right, half of them foreign."""
     answers = [o for o in every if o.verdict != 0]
     print(f"\nconfidence of {len(answers)} answers when none is refused, half of the sets foreign")
     said, was = [], []
@@ -185,14 +280,78 @@ def reliability(every: list[Outcome]) -> None:
             was.append(float(np.mean([o.verdict == 1 for o in some])))
             print(f"  {low:5.3f} to {high:5.3f}: {len(some):5d} answers, said {said[-1]:.3f}, "
                   f"right {was[-1]:.3f}")  # fmt: skip
-    sure = [o for o in every if o.confidence > 0.95]
-    wrong = np.mean([o.verdict == -1 for o in sure]) if sure else 0.0
-    print(f"  over 0.95: {len(sure)} answers, wrong {wrong:.2%}")
+    print("of answers with a confidence over 0.95, wrong:")
+    for task in (*TASKS, ""):
+        sure = [o for o in every if o.confidence > SURE and task in (o.task, "")]
+        if sure:
+            wrong = sum(o.verdict == -1 for o in sure)
+            print(f"  {task or 'all':30s}{wrong:5d} of {len(sure):5d}, {wrong / len(sure):.2%}")
     line_plot(
         "match-reliability", "Confidence of a match and how often it is right",
         ("confidence", "share right"),
         [("measured", said, was), ("ideal", [0.0, 1.0], [0.0, 1.0])], 0.0, 1.0,
     )  # fmt: skip
+
+
+def drifted(rounds: int, seed: int) -> None:
+    """Compare with coherent point drift (pycpd), which is given the matches `match` looks for.
+
+    It starts from the identity and has no share of missing points but its weight `w`, so it is
+    also tried from 12 turns, the best of which counts.
+    """
+    from pycpd import RigidRegistration
+
+    rng = np.random.default_rng(seed)
+    right = {"match": 0, "pycpd": 0}
+    taken = {"match": 0.0, "pycpd": 0.0}
+    for _ in range(rounds):
+        here, there, truth, options = square(rng, False)
+        begin = time.perf_counter()
+        right["match"] += judge("", False, (here, there, truth, options)).verdict == 1
+        taken["match"] += time.perf_counter() - begin
+        begin = time.perf_counter()
+        best = np.inf, None
+        for angle in range(0, 360, 30):
+            start = Affine.planar(angle).linear
+            moved = (here - here.mean(axis=0)) @ start.T + there.mean(axis=0)
+            run = RigidRegistration(X=there, Y=moved, w=0.5, max_iterations=60)
+            mapped, _ = run.register()
+            best = min(best, (run.sigma2, mapped), key=lambda one: one[0])
+        taken["pycpd"] += time.perf_counter() - begin
+        near = np.linalg.norm(best[1][:, None] - there[None], axis=2)
+        good = sum(near[i, k] < 1.0 for i, k in truth.items())
+        right["pycpd"] += good >= 0.6 * len(truth)
+    print(f"\n60 x 300, half spurious, any turn, {rounds} sets")
+    for name, count in right.items():
+        print(f"  {name:8s} right {count / rounds:6.1%}, {taken[name] / rounds:7.2f} s each")
+    print(f"  pycpd takes {taken['pycpd'] / taken['match']:.0f} times as long")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", type=int, default=100, help="per task, true and foreign each")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tasks", nargs="*", default=[], help="parts of the names of tasks")
+    parser.add_argument("--rows", type=Path, help="file that outcomes are added to and read from")
+    parser.add_argument("--peer", type=int, default=0, help="sets for the comparison with pycpd")
+    options = parser.parse_args()
+    warm(block=True)
+    every = []
+    if options.rows and options.rows.exists():
+        every = [Outcome(**json.loads(line)) for line in options.rows.read_text().splitlines()]
+    for number, (task, make) in enumerate(TASKS.items()):
+        if options.tasks and not any(part in task for part in options.tasks):
+            continue
+        for k in range(2 * options.sets):
+            rng = np.random.default_rng([options.seed, number, k])
+            every.append(judge(task, k % 2 == 1, make(rng, k % 2 == 1)))
+            if options.rows:
+                with options.rows.open("a") as file:
+                    file.write(json.dumps(asdict(every[-1])) + "\n")
+    table(every)
+    reliability(every)
+    if options.peer:
+        drifted(options.peer, options.seed)
 
 
 if __name__ == "__main__":

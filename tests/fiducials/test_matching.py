@@ -53,7 +53,7 @@ def test_wrong_partners_are_refused(moving, fixed):
         here, there, _ = grids(rng, moving, fixed)
         here = rng.uniform(here.min(axis=0), here.max(axis=0), here.shape)
         try:
-            match(here, there)
+            match(here, there, least_confidence=0.95)
             accepted += 1
         except NoMatch:
             pass
@@ -69,7 +69,7 @@ def test_clusters_do_not_pass_for_evidence():
             nests = rng.uniform(0, 90, (8, 2))
             sets.append(nests[rng.integers(0, 8, 40)] + rng.normal(size=(40, 2)))
         try:
-            match(*sets, tolerance=0.3)
+            match(*sets, tolerance=0.3, least_confidence=0.95)
             accepted += 1
         except NoMatch:
             pass

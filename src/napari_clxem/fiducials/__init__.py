@@ -8,6 +8,7 @@ from napari_clxem.fiducials.contrasts import ContentMatch, relate, relate_sectio
 from napari_clxem.fiducials.detection import Beads, Rejected, detect
 from napari_clxem.fiducials.lattices import Lattice, find_lattice, link_lattices
 from napari_clxem.fiducials.matching import Match, match
+from napari_clxem.fiducials.view_search import View
 
 __all__ = [
     "Beads",
@@ -15,6 +16,7 @@ __all__ = [
     "Lattice",
     "Match",
     "Rejected",
+    "View",
     "align",
     "detect",
     "find_lattice",

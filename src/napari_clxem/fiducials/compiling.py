@@ -21,7 +21,7 @@ R = TypeVar("R")
 _PATIENCE = 1.0
 """Seconds from the first use on for which callers wait: enough to load kernels from disk."""
 
-_MODULES = ("fit_kernels", "filter_kernels")
+_MODULES = ("fit_kernels", "filter_kernels", "match_kernels")
 
 _lock = Lock()
 _made: dict[str, Future[Any]] = {}
@@ -51,6 +51,11 @@ def ready(name: str) -> Any | None:
                 _deadline.append(time.monotonic() + _PATIENCE)
         wait([future], timeout=max(0.0, _deadline[0] - time.monotonic()))
     return future.result() if future.done() else None
+
+
+def waited(name: str) -> Any:
+    """Give a module of kernels, however long it takes to compile."""
+    return _start(name).result()
 
 
 def _start(name: str) -> Future[Any]:

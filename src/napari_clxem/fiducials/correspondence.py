@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_clxem.fiducials.evidence import Seen, generators, log_odds
 from napari_clxem.fiducials.hypotheses import Hypotheses, Search
 from napari_clxem.fiducials.profiles import Floats
 
 Indices = NDArray[np.intp]
 
 _ROUNDS = 8
-_JOGS = 48
-"""Places about a correspondence at which chance is measured."""
+_JOGS, _COUNTED = (48, 800), 16.0
+"""Places about a correspondence at which chance is measured, and hits expected among them."""
 
 _WIDEST = 3.0
-_TIGHTER = (1.0, 0.5, 0.25)
 _ROUND = 1.25
+_STEPS = 6
+_TURNS = generators(3)
 _AFFINE_FROM = {2: 6, 3: 10}
 """Pairs from which on a growing correspondence may shear."""
 
@@ -34,23 +37,22 @@ class Correspondence:
         Rows of the first and the second set.
     linear, shift : (d, d), (d,) ndarray
         Second = linear @ first + shift.
-    distance : (k,) ndarray
-        Miss of each pair over its tolerance.
-    accidents : float
-        Expected number of equally good correspondences between unrelated sets.
-    evidence : float
-        Log-likelihood of the pairs' misses against chance: what rivals are compared by.
+    odds : float
+        Logarithm of the odds against chance, as in :func:`log_odds`.
     """
 
     pairs: Indices
     linear: Floats
     shift: Floats
-    distance: Floats
-    accidents: float
-    evidence: float
+    odds: float
 
 
-def refine(search: Search, found: Hypotheses, shear: bool) -> list[Correspondence]:
+def refine(
+    search: Search,
+    found: Hypotheses,
+    shear: bool,
+    accepts: Callable[[Floats], bool] | None = None,
+) -> list[Correspondence]:
     """Refine hypotheses and order them by how little chance explains them.
 
     Parameters
@@ -61,6 +63,8 @@ def refine(search: Search, found: Hypotheses, shear: bool) -> list[Correspondenc
         Rough transforms.
     shear : bool
         Whether a correspondence with enough pairs may be fitted by an affine map.
+    accepts : callable, optional
+        Tells of the linear part of a transform whether it may be.
 
     Returns
     -------
@@ -72,21 +76,22 @@ def refine(search: Search, found: Hypotheses, shear: bool) -> list[Correspondenc
     tree = cKDTree(search.second)
     results = []
     for linear, shift in zip(found.linear, found.shift, strict=True):
-        result = _grow(search, tree, linear, shift, shear, found.trials)
-        if result is not None:
+        result = _grow(search, tree, linear, shift, shear)
+        if result is not None and (accepts is None or accepts(result.linear)):
             results.append(result)
-    return sorted(results, key=lambda r: r.accidents)
+    return sorted(results, key=lambda r: -r.odds)
 
 
 def _grow(
-    search: Search, tree: Any, linear: Floats, shift: Floats, shear: bool, trials: float
+    search: Search, tree: Any, linear: Floats, shift: Floats, shear: bool
 ) -> Correspondence | None:
     """Fit and assign in turn until the pairs stay the same."""
     ndim = search.second.shape[1]
     tolerance = np.full(len(search.first), search.tolerance)
     pairs, before = np.zeros((0, 2), dtype=np.intp), b""
-    hand = 1.0 if np.linalg.det(linear) > 0 else -1.0
-    absorbed = ndim
+    oblique = search.first.shape[1] > ndim
+    hand = -1.0 if not oblique and np.linalg.det(linear) < 0 else 1.0
+    absorbed = 3 if oblique else ndim
     reach = 2.0
     for turn in range(_ROUNDS):
         mapped = search.first @ linear.T + shift
@@ -97,18 +102,22 @@ def _grow(
         if pairs.tobytes() == before and turn > 1:
             break
         before = pairs.tobytes()
-        affine = shear and len(pairs) >= _AFFINE_FROM[ndim]
-        absorbed = ndim + 1 if affine else ndim
         source, target = search.first[pairs[:, 0]], search.second[pairs[:, 1]]
-        linear, shift = (_affine if affine else _similar)(source, target, hand)
+        if oblique:
+            linear, shift = _projected(source, target, linear, search.calibration)
+        else:
+            affine = shear and len(pairs) >= _AFFINE_FROM[ndim]
+            absorbed = ndim + 1 if affine else ndim
+            fitted = _affine if affine else _similar
+            linear, shift = fitted(source, target, hand, search.calibration)
         tolerance = search.tolerance * _widening(search.first, source)
     mapped = search.first @ linear.T + shift
     pairs, distance = assign(mapped, tree, tolerance, search.allowed)
     if len(pairs) <= absorbed or not _plausible(search, linear):
         return None
-    accidents = _accidents(search, tree, linear, shift, tolerance, distance, absorbed, trials)
-    evidence = _evidence(search, tolerance[pairs[:, 0]], distance)
-    return Correspondence(pairs, linear, shift, distance, accidents, evidence)
+    distance = distance * tolerance[pairs[:, 0]] / search.tolerance
+    odds = _odds(search, tree, mapped, linear, pairs, distance)
+    return Correspondence(pairs, linear, shift, odds)
 
 
 def assign(
@@ -154,8 +163,12 @@ def assign(
     return pairs, np.array([s for _, _, s in chosen])
 
 
-def _similar(source: Floats, target: Floats, hand: float) -> tuple[Floats, Floats]:
+def _similar(
+    source: Floats, target: Floats, hand: float, scale: tuple[float, float]
+) -> tuple[Floats, Floats]:
     """Least-squares similarity (Umeyama 1991); `hand` -1 gives a mirrored one.
+
+    `scale` is what the calibration says of the scale, and its sd over that of a point, 1/µm.
 
     Few pairs, or pairs on a line, fit either hand: it is the hypothesis that knows.
     """
@@ -164,15 +177,20 @@ def _similar(source: Floats, target: Floats, hand: float) -> tuple[Floats, Float
     u, s, vt = np.linalg.svd(q.T @ p)
     signs = np.ones(len(s))
     signs[-1] = hand * np.sign(np.linalg.det(u @ vt))
-    size = float((s * signs).sum()) / max(float((p**2).sum()), 1e-300)
+    spread = max(float((p**2).sum()), 1e-300)
+    # As the calibration and the points know it, each by its variance.
+    expected, loose = scale
+    size = (float((s * signs).sum()) * loose**2 + expected) / (spread * loose**2 + 1.0)
     linear: Floats = size * (u * signs) @ vt
     return linear, aim - linear @ middle
 
 
-def _affine(source: Floats, target: Floats, hand: float) -> tuple[Floats, Floats]:
+def _affine(
+    source: Floats, target: Floats, hand: float, scale: tuple[float, float]
+) -> tuple[Floats, Floats]:
     """Least-squares affine map; directions without spread keep the similarity."""
     middle, aim = source.mean(axis=0), target.mean(axis=0)
-    linear, _ = _similar(source, target, hand)
+    linear, _ = _similar(source, target, hand, scale)
     p, q = source - middle, target - aim
     # A faint pull towards the similarity settles what the points leave open.
     spread = float((p**2).sum()) / len(p)
@@ -180,6 +198,35 @@ def _affine(source: Floats, target: Floats, hand: float) -> tuple[Floats, Floats
     change = np.linalg.solve(normal, p.T @ (q - p @ linear.T)).T
     sheared: Floats = linear + change
     return sheared, aim - sheared @ middle
+
+
+def _projected(
+    source: Floats, target: Floats, linear: Floats, scale: tuple[float, float]
+) -> tuple[Floats, Floats]:
+    """Least-squares scaled orthographic view, from a rough one on, by Gauss-Newton steps."""
+    middle, aim = source.mean(axis=0), target.mean(axis=0)
+    arms, seen = source - middle, target - aim
+    expected, loose = scale
+    for _ in range(_STEPS):
+        slope = np.stack([(arms @ (linear @ turn).T).ravel() for turn in _TURNS], axis=1)
+        grown = (arms @ linear.T).ravel()
+        slope = np.column_stack([slope, grown])
+        size = float(np.sqrt((linear**2).sum() / 2.0))
+        # The calibration weighs on the logarithm of the scale as one point more.
+        weight = expected / max(loose, 1e-6)
+        normal = slope.T @ slope
+        normal[-1, -1] += weight**2
+        normal[np.arange(4), np.arange(4)] *= 1.0 + 1e-3
+        pull = slope.T @ ((seen - arms @ linear.T).ravel())
+        pull[-1] += weight**2 * np.log(expected / size)
+        step = np.linalg.solve(normal + 1e-9 * np.eye(4), pull)
+        step *= min(1.0, 0.5 / max(float(np.abs(step).max()), 1e-12))
+        half = sum(s * turn for s, turn in zip(step[:3] / 2.0, _TURNS, strict=True))
+        rotation = np.linalg.solve(np.eye(3) - half, np.eye(3) + half)  # Cayley
+        linear = float(np.exp(step[3])) * linear @ rotation
+        if np.abs(step).max() < 1e-4:
+            break
+    return linear, aim - linear @ middle
 
 
 def _widening(points: Floats, source: Floats) -> Floats:
@@ -194,75 +241,50 @@ def _widening(points: Floats, source: Floats) -> Floats:
 def _plausible(search: Search, linear: Floats) -> bool:
     """Whether scale and hand of a fitted map are among those searched."""
     low, high = search.stretch
+    oblique = linear.shape[0] < linear.shape[1]
     scales = np.linalg.svd(linear, compute_uv=False)
     slack = 2.0 * search.tolerance / max(float(np.ptp(search.first, axis=0).max()), 1e-12)
     mean = float(np.prod(scales)) ** (1.0 / len(scales))
-    hand = search.mirror or np.linalg.det(linear) > 0
+    hand = search.mirror or oblique or np.linalg.det(linear) > 0
     return bool(hand and low - slack <= mean <= high + slack and scales[0] < _ROUND * scales[-1])
 
 
-def _accidents(
+def _odds(
     search: Search,
     tree: Any,
+    mapped: Floats,
     linear: Floats,
-    shift: Floats,
-    tolerance: Floats,
-    distance: Floats,
-    absorbed: int,
-    trials: float,
+    pairs: Indices,
+    miss: Floats,
 ) -> float:
-    """Give the expected number of correspondences as good as this one between unrelated sets.
-
-    A contrario (Desolneux, Moisan and Morel 2000): the trials, times the probability that among
-    the visible points as many meet a partner by chance. The pairs that define the transform are
-    not counted. Tighter tolerances are tried too, and paid for. Where the second set is clustered
-    about the mapped points, the chance is what it is found to be there.
-    """
-    from scipy.special import bdtrc
-
-    mapped = search.first @ linear.T + shift
+    """Log odds against chance; where the second set is clustered, chance is what it is there."""
     visible = search.visible(mapped)
-    total = max(int(visible.sum()), len(distance))
-    wide = tolerance[visible]
-    trials = max(trials, 1e-6) * len(_TIGHTER)
+    unpaired = int(visible.sum()) - int(visible[pairs[:, 0]].sum())
 
-    def expected(nearby: bool) -> float:
-        best = np.inf
-        for share in _TIGHTER:
-            met = int((distance <= share).sum()) - absorbed
-            if met <= 0:
-                continue
-            chance = 1.0
-            if len(wide):
-                chance = float(np.mean(search.chance(share * wide)))
-            if nearby and len(wide):
-                chance = max(chance, _nearby_chance(tree, mapped[visible], share * wide))
-            best = min(best, float(bdtrc(met - 1, total - absorbed, min(chance, 1.0))))
-        return float(trials * best)
+    def odds(density: float) -> float:
+        source = search.first[pairs[:, 0]]
+        seen = Seen(source, miss, search.tolerance, unpaired, density, search.told)
+        return log_odds(seen, linear, search.possible)
 
     # Clusters only make chance likelier, and need no look where it is likely enough.
-    even = expected(nearby=False)
-    return even if even >= 1.0 else expected(nearby=True)
+    even = odds(search.density)
+    if even <= 0.0:
+        return even
+    return odds(search.density * _crowding(search, tree, mapped[visible]))
 
 
-def _evidence(search: Search, tolerance: Floats, distance: Floats) -> float:
-    """Log-likelihood ratio of the pairs' misses, normal with half the tolerance as sd.
+def _crowding(search: Search, tree: Any, mapped: Floats) -> float:
+    """How much denser the second set is about mapped points than on the whole, at least 1.
 
-    That is wider than true misses are, so that how closely pairs agree counts for less than how
-    many do.
+    Counted is how many of them still meet a point when all are moved aside by some tolerances.
     """
-    ndim = search.second.shape[1]
-    spread = tolerance / 2.0
-    ratio = -np.log(search.density * (np.sqrt(2.0 * np.pi) * spread) ** ndim)
-    return float(np.maximum(ratio - 2.0 * distance**2, 0.0).sum())
-
-
-def _nearby_chance(tree: Any, mapped: Floats, reach: Floats) -> float:
-    """Share of mapped points that still meet one when all are moved aside by some tolerances."""
+    chance = float(search.chance(np.array(search.tolerance)))
+    jogs = int(np.clip(_COUNTED / (chance * len(mapped)), *_JOGS))
     rng = np.random.default_rng(0)
-    steps = rng.normal(size=(_JOGS, 1, mapped.shape[1]))
+    steps = rng.normal(size=(jogs, 1, mapped.shape[1]))
     steps /= np.linalg.norm(steps, axis=2, keepdims=True)
-    steps *= rng.uniform(4.0, 14.0, (_JOGS, 1, 1))
-    moved = mapped + steps * float(np.median(reach))
-    distance = tree.query(moved.reshape(-1, mapped.shape[1]))[0].reshape(_JOGS, -1)
-    return float((distance <= reach).mean())
+    steps *= rng.uniform(4.0, 14.0, (jogs, 1, 1)) * search.tolerance
+    moved = (mapped + steps).reshape(-1, mapped.shape[1])
+    met = np.isfinite(tree.query(moved, distance_upper_bound=search.tolerance)[0]).sum()
+    # Few hits say little: what they are surely beyond.
+    return max(1.0, float(met - 2.0 * np.sqrt(met)) / (chance * len(moved)))

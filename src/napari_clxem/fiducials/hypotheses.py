@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_clxem.fiducials.evidence import Possible
 from napari_clxem.fiducials.profiles import Floats
 
 Flags = NDArray[np.bool_]
@@ -49,6 +50,10 @@ class Search:
         Largest rotation in degrees; 180 for any. In the plane only.
     allowed : (m, n) ndarray of bool, optional
         Which points may correspond.
+    turns : float, optional
+        Volume of the rotations that are possible; by default that of all, up to `turn`.
+    told : bool
+        Whether the tolerance follows from localisation errors that were given.
     """
 
     first: Floats
@@ -58,6 +63,8 @@ class Search:
     mirror: bool
     turn: float = 180.0
     allowed: Flags | None = None
+    turns: float | None = None
+    told: bool = False
 
     @property
     def stretch(self) -> tuple[float, float]:
@@ -76,6 +83,32 @@ class Search:
         """Points of the second set per µm^d."""
         return len(self.second) / self.size
 
+    @property
+    def calibration(self) -> tuple[float, float]:
+        """Expected scale, and its sd over that of a point, 1/µm."""
+        mean, sd = self.scale
+        return mean, 3.0 * sd / self.tolerance
+
+    @property
+    def possible(self) -> Possible:
+        """Which transforms were possible before any pair was found."""
+        mean, sd = self.scale
+        ndim = self.second.shape[1]
+        sizes = [np.ptp(self.second, axis=0)]
+        if self.first.shape[1] == ndim:
+            sizes.append(mean * np.ptp(self.first, axis=0))
+        # The middle of the smaller set lies somewhere in the larger one.
+        places = float(max(np.prod(np.maximum(s, 4.0 * self.tolerance)) for s in sizes))
+        turns = 8.0 * np.pi**2
+        if self.turns is not None:
+            turns = self.turns
+        elif self.first.shape[1] == 2:
+            turns = 2.0 * np.pi * min(1.0, (self.turn + 1.0) / 180.0)
+        if self.allowed is not None:
+            places = min(places, float(self.allowed.sum(axis=1).mean() + 1.0) / self.density)
+        hands = 2.0 if self.mirror else 1.0
+        return Possible(places, hands * turns, sd / mean, float(np.log(mean)))
+
     def chance(self, tolerance: Floats) -> Floats:
         """Probability that a random place lies within `tolerance` of some point."""
         ndim = self.second.shape[1]
@@ -83,13 +116,19 @@ class Search:
         probability: Floats = -np.expm1(-self.density * ball)
         return probability
 
+    @property
+    def window(self) -> tuple[Floats, Floats]:
+        """Extent of the second set, widened by the tolerance: lowest and highest (d,) µm."""
+        low: Floats = self.second.min(axis=0) - self.tolerance
+        high: Floats = self.second.max(axis=0) + self.tolerance
+        return low, high
+
     def visible(self, places: NDArray[Any]) -> Flags:
         """Which mapped places lie within the extent of the second set.
 
         Places are (..., d), or numbers x + iy in the plane.
         """
-        low = self.second.min(axis=0) - self.tolerance
-        high = self.second.max(axis=0) + self.tolerance
+        low, high = self.window
         if np.iscomplexobj(places):
             x, y = places.real, places.imag
             flags: Flags = (y >= low[0]) & (y <= high[0]) & (x >= low[1]) & (x <= high[1])

@@ -7,21 +7,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_clxem.errors import ClxemError, DegenerateError, NoMatch, PointsError
+from napari_clxem.errors import ClxemError, NoMatch, PointsError
 from napari_clxem.fiducials.correspondence import Correspondence, refine
 from napari_clxem.fiducials.hypotheses import Search
 from napari_clxem.fiducials.pairing import Paired, settle
 from napari_clxem.fiducials.plane_search import planar
 from napari_clxem.fiducials.profiles import Floats
 from napari_clxem.fiducials.space_search import spatial
+from napari_clxem.fiducials.tolerances import tolerances, typical_sigma
+from napari_clxem.fiducials.view_search import View, oblique
 from napari_clxem.frames import Fit, UncertainAffine, as_points
 
 Indices = NDArray[np.intp]
 
 _MODELS = ("translation", "rigid", "similarity", "affine", "projection")
 _UNMIRRORED = ("translation", "rigid", "similarity")
-_LEVELS = (1.0, 3.0, 9.0)
-"""Tolerances tried where none is given, over the one that the localisation errors suggest."""
+_KNOWN = 0.8
+"""How likely localisation errors are to explain the misses: the first tolerance."""
+
+_BELONG = 1.5
+"""Odds beforehand that two sets which somebody asks to match do belong together."""
 
 _TILT = 0.15
 """Largest sine of the angle between the views of a projection: what height may shift a point."""
@@ -73,7 +78,8 @@ def match(
     moving_sigma: ArrayLike | None = None,
     fixed_sigma: ArrayLike | None = None,
     initial: UncertainAffine | None = None,
-    least_confidence: float = 0.95,
+    least_confidence: float = 0.8,
+    view: View | None = None,
 ) -> Match:
     """Find corresponding points of two sets, whatever their shift and rotation.
 
@@ -83,7 +89,7 @@ def match(
     ----------
     moving_points, fixed_points : (m, d), (n, d) array_like
         µm, axes (z, y, x) or (y, x). Moving points of 3 axes and fixed ones of 2 are matched as
-        seen nearly from above.
+        seen from any side: a FIB view at grazing angle as well as an image from above.
     model : str
         Model of the fit through the pairs, as in :func:`napari_clxem.frames.fit`. Whatever the
         model, correspondences are looked for as similarity transforms first.
@@ -100,7 +106,10 @@ def match(
     initial : UncertainAffine, optional
         A rough transform: only partners within its predicted error are considered.
     least_confidence : float
-        Confidence below which there is no match.
+        Confidence below which there is no match. Raise it where nobody looks at the result.
+    view : View, optional
+        From where the image of a volume was taken, as far as known: what a FIB view's milling
+        angle is worth. It makes fewer beads enough, and tells mirror solutions apart.
 
     Returns
     -------
@@ -116,13 +125,23 @@ def match(
     moving = as_points(moving_points, name="Moving points")
     fixed = as_points(fixed_points, name="Fixed points")
     _check(moving, fixed, model, tolerance, scale)
-    sigmas = _spread(moving_sigma), _spread(fixed_sigma)
+    if view is not None and moving.shape[1] == fixed.shape[1]:
+        raise PointsError("A view shows a volume in an image; give moving points of 3 axes.")
+    sigmas = (
+        typical_sigma(moving_sigma, oblique=moving.shape[1] > fixed.shape[1]),
+        typical_sigma(fixed_sigma),
+    )
     flat = moving[:, -fixed.shape[1] :]
-    problem = _Problem(moving, fixed, flat, model, scale, mirror, initial)
+    # Sigmas tell which tolerance is likely; without them each is.
+    told = tolerance is None and max(sigmas) > 0
+    problem = _Problem(moving, fixed, flat, model, scale, mirror, initial, view, told)
     best: _Answer | None = None
-    levels = _tolerances(tolerance, flat, fixed, sigmas, scale[0])
+    levels = tolerances(tolerance, flat, fixed, sigmas, scale[0])
     for level in levels:
-        answer = _solve(problem, level, len(levels))
+        share = 1.0 / len(levels)
+        if told and len(levels) > 1:
+            share = _KNOWN if level == levels[0] else (1.0 - _KNOWN) / (len(levels) - 1)
+        answer = _solve(problem, level, share)
         if answer is not None and (best is None or answer.accidents < best.accidents):
             best = answer
         if best is not None and best.accidents < _SURE:
@@ -135,13 +154,22 @@ def match(
     found = settle(points, best.pairs, best.tolerance)
     return Match(
         found.pairs,
-        found.fit,
+        _as_seen(found.fit, view),
         best.confidence,
         best.tolerance,
         best.mirrored,
         found.excess,
         found.notes(points),
     )
+
+
+def _as_seen(found: Fit, view: View | None) -> Fit:
+    """Choose, of a fit and its mirror solutions, the one that the instrument may have seen."""
+    every = (found, *found.alternatives)
+    if view is None or len(every) == 1:
+        return found
+    chosen = next((one for one in every if view.contains(one.affine[:, :3])), found)
+    return replace(chosen, alternatives=tuple(one for one in every if one is not chosen))
 
 
 @dataclass(frozen=True)
@@ -155,6 +183,8 @@ class _Problem:
     scale: tuple[float, float]
     mirror: bool
     initial: UncertainAffine | None
+    view: View | None
+    told: bool
 
     @property
     def projects(self) -> bool:
@@ -213,44 +243,6 @@ def _check(
         )
 
 
-def _spread(sigma: ArrayLike | None) -> float:
-    """Typical localisation sd per axis, µm; 0 where none is given."""
-    if sigma is None:
-        return 0.0
-    values = np.asarray(sigma, float)
-    if values.ndim == 3:
-        values = np.sqrt(np.maximum(np.einsum("ndd->nd", values), 0.0))
-    if values.ndim == 2:
-        values = values[:, -2:]
-    return float(np.median(values)) if values.size else 0.0
-
-
-def _spacing(points: Floats) -> float:
-    """Median distance from a point to its nearest neighbour, µm."""
-    from scipy.spatial import cKDTree
-
-    distance, _ = cKDTree(points).query(points, k=2)
-    return float(np.median(distance[:, 1]))
-
-
-def _tolerances(
-    tolerance: float | None,
-    flat: Floats,
-    fixed: Floats,
-    sigmas: tuple[float, float],
-    scale: float,
-) -> list[float]:
-    """Tolerances to try, tightest first."""
-    if tolerance is not None:
-        return [float(tolerance)]
-    apart = min(_spacing(fixed), scale * _spacing(flat))
-    if apart <= 0:
-        raise DegenerateError("Half of the points coincide with another; remove duplicates.")
-    expected = 3.0 * float(np.hypot(scale * sigmas[0], sigmas[1]))
-    first = max(expected, 0.02 * apart)
-    return [t for t in (first * level for level in _LEVELS) if t <= 0.3 * apart] or [first]
-
-
 def _gate(problem: _Problem, tolerance: float) -> NDArray[np.bool_] | None:
     """Partners that the initial transform allows, (m, n)."""
     if problem.initial is None:
@@ -270,20 +262,61 @@ def _gate(problem: _Problem, tolerance: float) -> NDArray[np.bool_] | None:
     return allowed
 
 
-def _solve(problem: _Problem, tolerance: float, levels: int) -> _Answer | None:
-    """Search at one tolerance."""
-    wide = tolerance
-    if problem.projects:
-        heights = problem.moving[:, 0] - np.median(problem.moving[:, 0])
-        wide = float(
-            np.hypot(tolerance, _TILT * problem.scale[0] * 1.4826 * np.median(np.abs(heights)))
-        )
+def _solve(problem: _Problem, tolerance: float, share: float) -> _Answer | None:
+    """Search at one tolerance; `share` tells how likely it was."""
+    if not problem.projects:
+        return _level(problem, tolerance, share)
+    from_above = problem.view is None and _level(problem, _blurred(problem, tolerance), share / 2)
+    if from_above and from_above.accidents < _SURE:
+        return from_above
+    if problem.initial is not None and _looks_down(problem.initial):
+        return from_above or None
+    # What is not seen from above may still be seen from elsewhere.
+    oblique = _oblique(problem, tolerance, share if problem.view is not None else share / 2)
+    found = [one for one in (from_above, oblique) if one]
+    return min(found, key=lambda one: one.accidents + one.rivals, default=None)
+
+
+def _blurred(problem: _Problem, tolerance: float) -> float:
+    """Widen a tolerance by what height shifts in a view from nearly above."""
+    heights = problem.moving[:, 0] - np.median(problem.moving[:, 0])
+    shifted = _TILT * problem.scale[0] * 1.4826 * float(np.median(np.abs(heights)))
+    return float(np.hypot(tolerance, shifted))
+
+
+def _looks_down(initial: UncertainAffine) -> bool:
+    """Tell whether a rough transform shows the plane of the grid nearly from above."""
+    linear = initial.affine[:, :-1]
+    if linear.shape != (2, 3):
+        return True
+    return bool(np.linalg.norm(linear[:, 0]) < 3.0 * _TILT * np.linalg.norm(linear[:, 1:]))
+
+
+def _oblique(problem: _Problem, tolerance: float, share: float) -> _Answer | None:
+    """Search for views from any side, or from where the instrument says."""
+    view = problem.view
+    search = Search(
+        problem.moving,
+        problem.fixed,
+        tolerance,
+        problem.scale,
+        True,
+        allowed=_gate(problem, tolerance),
+        turns=None if view is None else view.volume,
+        told=problem.told,
+    )
+    found = refine(search, oblique(search, view), False, None if view is None else view.contains)
+    return _best(found, tolerance, share)
+
+
+def _level(problem: _Problem, tolerance: float, share: float) -> _Answer | None:
     turn = 0.0 if problem.model == "translation" else 180.0
     scale = problem.scale
     if problem.model in ("translation", "rigid"):
         scale = (1.0, 0.0)
+    gate = _gate(problem, tolerance)
     search = Search(
-        problem.flat, problem.fixed, wide, scale, problem.mirror, turn, _gate(problem, wide)
+        problem.flat, problem.fixed, tolerance, scale, problem.mirror, turn, gate, told=problem.told
     )
     # The smaller set gives fewer baselines, and each has more to agree with.
     swapped = len(search.first) > len(search.second)
@@ -291,15 +324,20 @@ def _solve(problem: _Problem, tolerance: float, levels: int) -> _Answer | None:
         search = _swap(search)
     look = planar if problem.fixed.shape[1] == 2 else spatial
     found = refine(search, look(search), problem.model in ("affine", "projection"))
+    best = _best(found, tolerance, share)
+    return replace(best, pairs=best.pairs[:, ::-1]) if swapped and best is not None else best
+
+
+def _best(found: list[Correspondence], tolerance: float, share: float) -> _Answer | None:
+    """Give the likeliest correspondence, and what speaks against it."""
     if not found:
         return None
     best = found[0]
-    rivals = sum(
-        float(np.exp(min(c.evidence - best.evidence, 50.0))) for c in found[1:] if _differs(c, best)
-    )
-    pairs = best.pairs[:, ::-1] if swapped else best.pairs
-    mirrored = bool(np.linalg.det(best.linear) < 0)
-    return _Answer(pairs, best.accidents * levels, rivals, wide, mirrored)
+    rivals = sum(float(np.exp(c.odds - best.odds)) for c in found[1:] if _differs(c, best))
+    accidents = float(np.exp(min(-best.odds, 50.0))) / (share * _BELONG)
+    square = best.linear.shape[0] == best.linear.shape[1]
+    mirrored = bool(square and np.linalg.det(best.linear) < 0)
+    return _Answer(best.pairs, accidents, rivals, tolerance, mirrored)
 
 
 def _swap(search: Search) -> Search:

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_clxem.fiducials.compiling import ready
 from napari_clxem.fiducials.hypotheses import (
     DECIDED,
     HIT,
@@ -29,7 +30,7 @@ def planar(search: Search) -> Hypotheses:
     """Find similarity transforms in the plane, as `Search` says."""
     a, b = _complex(search.first), _complex(search.second)
     ends, length = _sorted_pairs(b)
-    nearest = _Nearest(search)
+    nearest = Nearest(search)
     trials = _expected_pairs(search)
     parts: list[Floats] = [np.zeros((0, 6))]
     for i, j in _baselines(search):
@@ -105,7 +106,7 @@ def _turned_little(search: Search, turn: NDArray[np.complex128], span: float) ->
     return little
 
 
-class _Nearest:
+class Nearest:
     """A raster of the second set: which point is near a place, at once for many places."""
 
     def __init__(self, search: Search) -> None:
@@ -113,31 +114,39 @@ class _Nearest:
         points = search.second
         self.origin = points.min(axis=0) - 2.0 * reach
         extent = np.ptp(points, axis=0) + 4.0 * reach
-        self.cell = max(search.tolerance / 2.0, float(extent.max()) / 3000.0)
+        self.cell = max(0.8 * search.tolerance, float(extent.max()) / 2000.0)
         shape = np.ceil(extent / self.cell).astype(int) + 1
-        self.index = np.full(shape, -1, dtype=np.int32)
-        best = np.full(shape, np.inf, dtype=np.float32)
-        half = int(np.ceil(reach / self.cell)) + 1
+        self.index = np.full(shape, -1, dtype=np.int16)
+        pixels = (points - self.origin) / self.cell
+        self.kernels = ready("match_kernels")
+        if self.kernels is not None:
+            self.kernels.fill(self.index, pixels, reach / self.cell)
+        else:
+            self._fill(pixels, reach / self.cell)
+
+    def _fill(self, pixels: Floats, reach: float) -> None:
+        """Do as the kernel does, until it is compiled."""
+        best = np.full(self.index.shape, np.inf, dtype=np.float32)
+        half = int(np.ceil(reach)) + 1
         grid = np.arange(-half, half + 1)
-        for row, point in enumerate((points - self.origin) / self.cell):
+        for row, point in enumerate(pixels):
             at = np.round(point).astype(int)
             y, x = at[0] + grid, at[1] + grid
-            inside = (y >= 0) & (y < shape[0])
-            across = (x >= 0) & (x < shape[1])
-            y, x = y[inside], x[across]
-            distance = np.hypot(y[:, None] - point[0], x[None, :] - point[1])
+            y = y[(y >= 0) & (y < self.index.shape[0])]
+            x = x[(x >= 0) & (x < self.index.shape[1])]
+            distance = (y[:, None] - point[0]) ** 2 + (x[None, :] - point[1]) ** 2
             part = np.ix_(y, x)
             nearer = distance < best[part]
             best[part] = np.where(nearer, distance, best[part])
             self.index[part] = np.where(nearer, row, self.index[part])
 
-    def lookup(self, places: NDArray[np.complex128]) -> NDArray[np.int32]:
+    def lookup(self, places: NDArray[np.complex128]) -> NDArray[np.int16]:
         """Give the nearest point of each place x + iy, or -1 where none is near."""
         rows, columns = self.index.shape
         # The rim of the raster is empty, so places outside may as well lie on it.
         y = np.clip((places.imag - self.origin[0]) / self.cell + 0.5, 0, rows - 1).astype(np.int32)
         x = np.clip((places.real - self.origin[1]) / self.cell + 0.5, 0, columns - 1)
-        found: NDArray[np.int32] = self.index.ravel().take(y * columns + x.astype(np.int32))
+        found: NDArray[np.int16] = self.index.ravel().take(y * columns + x.astype(np.int32))
         return found
 
 
@@ -164,7 +173,7 @@ class _Baseline:
 
 def _score_planar(
     search: Search,
-    nearest: _Nearest,
+    nearest: Nearest,
     b: NDArray[np.complex128],
     baseline: _Baseline,
     turn: NDArray[np.complex128],
@@ -178,24 +187,32 @@ def _score_planar(
     near = tolerance <= _SPREAD * search.tolerance
     others, tolerance = others[near], tolerance[near]
     shift = b[partner] - turn * source[baseline.start]
-    # Most hypotheses are wrong, and a few neighbours suffice to see it.
-    few = slice(0, NEIGHBOURS)
-    hit, _ = _hits(search, nearest, b, turn, shift, source[others[few]], tolerance[few])
-    alive = hit.any(axis=1)
-    turn, shift = turn[alive], shift[alive]
-    hit, visible = _hits(search, nearest, b, turn, shift, source[others], tolerance)
     chance = np.clip(search.chance(tolerance), 1e-12, 0.9)
-    gain = np.where(hit, np.log(HIT / chance), np.log((1.0 - HIT) / (1.0 - chance)))
-    score = np.where(visible | hit, gain, 0.0).sum(axis=1)
+    gain, loss = np.log(HIT / chance), np.log((1.0 - HIT) / (1.0 - chance))
+    if nearest.kernels is not None:
+        score = nearest.kernels.scored(
+            *(nearest.index, nearest.origin, nearest.cell, b, *search.window),
+            *(source[others], turn, shift, tolerance, gain, loss, NEIGHBOURS),
+        )
+    else:
+        # Most hypotheses are wrong, and a few neighbours suffice to see it.
+        few = slice(0, NEIGHBOURS)
+        hit, _ = _hits(search, nearest, b, turn, shift, source[others[few]], tolerance[few])
+        alive = hit.any(axis=1)
+        turn, shift = turn[alive], shift[alive]
+        hit, visible = _hits(search, nearest, b, turn, shift, source[others], tolerance)
+        score = np.where(visible | hit, np.where(hit, gain, loss), 0.0).sum(axis=1)
+    best = np.argsort(-score, kind="stable")[:KEEP]
+    best = best[np.isfinite(score[best])]
+    turn, shift = turn[best], shift[best]
     flips = np.full(len(turn), float(baseline.flip))
-    rows = np.stack([turn.real, turn.imag, shift.real, shift.imag, flips, score], axis=1)
-    best: Floats = rows[np.argsort(-rows[:, 5], kind="stable")[:KEEP]]
-    return best
+    rows: Floats = np.stack([turn.real, turn.imag, shift.real, shift.imag, flips, score[best]], 1)
+    return rows
 
 
 def _hits(
     search: Search,
-    nearest: _Nearest,
+    nearest: Nearest,
     b: NDArray[np.complex128],
     turn: NDArray[np.complex128],
     shift: NDArray[np.complex128],

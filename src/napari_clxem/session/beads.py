@@ -33,6 +33,8 @@ ENOUGH_BEADS = 12
 STITCH_SD = 0.02
 # Scale between two instruments: mean and sd of what matching allows.
 SCALE = (1.0, 0.03)
+# Confidence that a match needs that nobody looks at before it is used.
+SURE = 0.95
 
 
 @dataclass(frozen=True)
@@ -249,7 +251,7 @@ def _paired(one: Beads, other: Beads, start: Route | None) -> Any:
     if points.shape[1] != places.shape[1]:
         points, places = points[:, -2:], places[:, -2:]
     try:
-        return match(points, places, scale=SCALE).pairs
+        return match(points, places, scale=SCALE, least_confidence=SURE).pairs
     except NoMatch as error:
         raise NoMatch(f"{error}{_mirrored(points, places)}") from error
 
@@ -257,7 +259,7 @@ def _paired(one: Beads, other: Beads, start: Route | None) -> Any:
 def _mirrored(points: Floats, places: Floats) -> str:
     """Say so where a mirror image would match."""
     try:
-        found = match(points, places, scale=SCALE, mirror=True)
+        found = match(points, places, scale=SCALE, mirror=True, least_confidence=SURE)
     except ClxemError:
         return ""
     if not found.mirrored:
