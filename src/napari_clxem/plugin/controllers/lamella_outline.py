@@ -43,6 +43,8 @@ def open_drawing(viewer: Any, corners: Floats | None, to_display: Floats) -> Non
     viewer.layers.append(layer)
     viewer.layers.selection = {layer}
     layer.mode = "direct" if data else "add_polygon"
+    # Only of a polygon that is selected can the corners be taken hold of.
+    layer.selected_data = {0} if data else set()
 
 
 def drawn(viewer: Any, to_display: Floats) -> Floats | None:
