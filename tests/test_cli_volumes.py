@@ -10,10 +10,10 @@ import tifffile
 import zarr
 
 from napari_clxem.cli import main
-from napari_clxem.io import open_image
+from napari_clxem.io import Orientation, open_image
 from napari_clxem.io.exchange import read_matrix, read_ngff
 from napari_clxem.samples import sample_folder
-from napari_clxem.session import load
+from napari_clxem.session import load, open_dataset, save
 from napari_clxem.session.geometry import complete, graph
 
 SESSION = str(sample_folder() / "grid.clxem.json")
@@ -119,3 +119,43 @@ def test_maps_that_cannot_be_written(words, said, tmp_path, monkeypatch, capsys)
     assert main(["transform", SESSION, *words]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """The sample grid, its images where they were."""
+    path = tmp_path / "grid.clxem.json"
+    save(load(SESSION), path)
+    return path
+
+
+def test_orientation_is_shown_and_changed(grid, capsys):
+    assert main(["orient", str(grid), "tomogram-A"]) == 0
+    assert "stored axes y, z, x; reversed y" in capsys.readouterr().out
+    words = ["--axes", "z", "y", "x", "--flip", "z", "y"]
+    assert main(["orient", str(grid), "tomogram-A", *words]) == 0
+    assert "173 x 71 x 173 pixels (z, y, x)" in capsys.readouterr().out
+    session = load(grid)
+    dataset = next(one for one in session.datasets if one.name == "tomogram-A")
+    assert dataset.orientation == Orientation(("z", "y", "x"), ("z", "y"))
+    raw = np.asarray(open_image(sample_folder() / "sxt" / "tomogram-A.rec").data)
+    turned = np.asarray(open_dataset(grid.parent, dataset).data)
+    held = raw.transpose(1, 0, 2)[::-1]  # the file holds y backwards, then z, then x
+    np.testing.assert_array_equal(turned, held[::-1, ::-1])
+
+
+def test_landmarks_stay_on_their_pixels_when_an_image_is_turned(grid):
+    def marks():
+        link = next(x for x in load(grid).links if x.id == "beads-confocal-A-tomogram-A")
+        return np.array([one.fixed for one in link.landmarks])
+
+    before = marks()
+    assert main(["orient", str(grid), "tomogram-A", "--flip"]) == 0
+    after = marks()
+    np.testing.assert_allclose(after[:, 1], 172 * 0.078 - before[:, 1])
+    np.testing.assert_allclose(after[:, ::2], before[:, ::2])
+
+
+def test_an_orientation_that_does_not_fit_is_told(grid, capsys):
+    assert main(["orient", str(grid), "fluorescence-map", "--axes", "z", "y", "x"]) == 2
+    assert capsys.readouterr().err.count("napari-clxem:") == 1

@@ -141,6 +141,9 @@ def _image_rows(image: OpenedImage) -> list[Row]:
     named = [channel for channel in image.channels if channel.name]
     if named:
         rows.append(("channels", ", ".join(_channel(c.name, c.wavelength) for c in named)))
+    stored = tuple(axis for axis in image.orientation.axes if axis in "zyx")
+    if stored and stored != tuple(axis for axis in "zyx" if axis in stored):
+        rows.append(("stored axes", f"{', '.join(stored)}, the slowest first"))
     if image.orientation.flip:
         rows.append(("turned", f"{', '.join(image.orientation.flip)} runs backwards in the file"))
     if image.stage is not None:

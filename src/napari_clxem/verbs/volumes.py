@@ -1,4 +1,4 @@
-"""The verbs ``resample`` and ``transform``: images and maps, for other programs."""
+"""The verbs ``resample`` and ``transform``, for other programs, and ``orient``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_clxem.errors import SessionError
 from napari_clxem.verbs.printing import Progress, Verbs, listed, number, positive, verb
 
 if TYPE_CHECKING:
-    from napari_clxem.io.image import OpenedImage
+    from napari_clxem.io.image import OpenedImage, Orientation
     from napari_clxem.session.model import Dataset, Session
 
 
@@ -45,6 +45,15 @@ def add_to(verbs: Verbs) -> None:
     one.add_argument("--to", required=True, metavar="FRAME", help="the frame that they lead to")
     one.add_argument(
         "--of", nargs="+", default=[], metavar="FRAME", help="frames (all that are linked with it)"
+    )
+    one = verb(verbs, "orient", orient, "say or change how the stored axes of an image are read")
+    one.add_argument("session", help="a .clxem.json file")
+    one.add_argument("image", help="name, id or frame of the image")
+    one.add_argument(
+        "--axes", nargs="+", choices="zyx", help="what the stored axes are, the slowest first"
+    )
+    one.add_argument(
+        "--flip", nargs="*", choices="zyx", help="axes that run backwards in the file (none follow)"
     )
 
 
@@ -116,6 +125,47 @@ def transform(options: argparse.Namespace) -> int:
         )
     listed("Not written", left)
     return 1 if left else 0
+
+
+def orient(options: argparse.Namespace) -> int:
+    """Print the orientation of an image; change it, and save, where one is given."""
+    from napari_clxem.io import Orientation
+    from napari_clxem.session import Store, edits, load, recoverable
+
+    home = Path(options.session).expanduser().absolute()
+    dataset = found_dataset(load(home), options.image)
+    if options.axes is None and options.flip is None:
+        print(f"{dataset.name}: {_turned(dataset.orientation)}")
+        return 0
+    if recoverable(home) is not None:
+        raise SessionError(
+            f"{home.name} has steps that were not saved; open it in napari and save or discard "
+            "them first."
+        )
+    now = dataset.orientation
+    wanted = Orientation(
+        axes=now.axes if options.axes is None else tuple(options.axes),
+        flip=now.flip if options.flip is None else tuple(options.flip),
+    )
+    store = Store(path=home)
+    try:
+        store.commit(
+            lambda session: edits.set_orientation(session, dataset.id, wanted), "Turn the image"
+        )
+        store.save()
+        turned = edits.get(store.session, type(dataset), dataset.id)
+    finally:
+        store.close(discard=True)
+    print(f"{turned.name}: {_turned(turned.orientation)}")
+    shape = " x ".join(map(str, turned.shape))
+    print(f"    {shape} pixels ({', '.join(turned.axes)}); landmarks and targets went along")
+    return 0
+
+
+def _turned(orientation: Orientation) -> str:
+    axes = ", ".join(orientation.axes) or "as they are found"
+    flip = ", ".join(orientation.flip) or "none"
+    return f"stored axes {axes}; reversed {flip}"
 
 
 def found_dataset(session: Session, name: str) -> Dataset:
