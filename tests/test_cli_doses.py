@@ -62,7 +62,7 @@ def test_doses_are_those_of_the_session(dosed, tmp_path, capsys):
     assert "exposure unsaid: dose unknown" in out
     assert "doses.csv written" in err
     with table.open(encoding="utf-8") as file:
-        written = {row["name"]: float(row["dose_mgy"]) for row in csv.DictReader(file)}
+        written = {row["name"]: float(row["dose_MGy"]) for row in csv.DictReader(file)}
     assert written == pytest.approx({row.name: row.dose for row in rows}, rel=1e-5)
     assert "no link reaches" in exposures.read_text(encoding="utf-8")
 

@@ -322,3 +322,43 @@ def test_it_fits_a_narrow_dock(dock, show, tab):
     dock.resize(320, 900)
     inside = dock.widget()
     assert inside.minimumSizeHint().width() <= 320
+
+
+def test_the_map_and_the_cursor_follow_the_slice(dock, show, qtbot):
+    """One image at 45°: at a height over the tilt axis it lies as far across it."""
+    show(sxt(frame="reference", aim=(1016.0, 1013.0), axis_height=6.0, tilts=[45.0]))
+    viewer, workspace = dock.viewer, workspace_for(dock.viewer)
+    zero = workspace.view.origin[0]
+    for height in (6.0, 9.0, 4.5):
+        viewer.dims.set_point(0, height - zero)
+        qtbot.waitUntil(lambda: dock.review.scene is not None and not dock.review.busy)
+        qtbot.waitUntil(lambda height=height: dock.review.scene.z == pytest.approx(height, abs=0.2))
+        ready(dock, qtbot)
+        above = dock.review.scene.z - 6.0
+        there = (1016.0, 1013.0 - above)
+        assert drawn(dock, there) == pytest.approx(10.0)
+        for off in (-2.0, 2.0):  # 2 µm wide at 45°: 2.83 µm to either side
+            assert drawn(dock, (1016.0, there[1] + 1.3 * off)) == pytest.approx(10.0)
+            assert np.isnan(drawn(dock, (1016.0, there[1] + 1.6 * off)))
+        dock.review.pointer.point(np.array(there))
+        assert dock.review.pointer.below.dose == pytest.approx(10.0)
+        dock.review.pointer.point(np.array((1016.0, there[1] + 3.2)))
+        assert dock.review.pointer.below.dose == 0.0
+        starts = viewer.layers["Footprints"].data[:, 0] + np.array(workspace.view.origin[1:])
+        assert starts[:, 1].max() == pytest.approx(there[1] + 2 * np.sqrt(2), abs=0.01)
+
+
+def test_a_halo_is_outlined_where_it_ends(dock, show):
+    show(sxt(tilts=0.0, halo=((1.5, 0.1),)))
+    layer = dock.viewer.layers["Footprints"]
+    starts = layer.data[:, 0] + np.array(workspace_for(dock.viewer).view.origin[1:])
+    away = np.linalg.norm(starts - in_reference((30.0, 30.0)), axis=1)
+    assert away.max() == pytest.approx(3.5, abs=0.01)
+    assert away.min() == pytest.approx(2.0, abs=0.02)
+
+
+def test_what_the_first_click_needs_is_loaded_beside():
+    from napari_clxem.plugin.controllers import dose_warming
+
+    dose_warming.tiny()
+    assert dose_warming.warm() is None or dose_warming._begun

@@ -7,11 +7,12 @@ import pytest
 from qtpy.QtGui import QImage
 from test_dose_dock import dock, ready, show, sxt, tem, texts  # noqa: F401 - fixtures
 
-from napari_clxem.dose import PRESETS, xray_dose
+from napari_clxem.dose import PRESETS, cumulative_map, xray_dose
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin.controllers import undo, workspace_for
 from napari_clxem.plugin.controllers.dose_entry import (
     Entry,
+    Mosaic,
     entry_of,
     follow,
     read_tilts,
@@ -51,6 +52,28 @@ def test_a_form_asks_only_for_what_cannot_be_derived():
     ions = Entry(frame="map", modality="fib")
     assert [name for name, _ in follow(ions).asked] == ["voltage"]
     assert follow(Entry(frame="map", modality="confocal")).exposure is not None
+
+
+def test_a_mosaic_is_made_of_tiles_that_overlap():
+    numbers = {"energy": 520.0, "fluence_per_image": 4e7}
+    tiles = Mosaic(rows=7, columns=9, tile=(13.0, 13.0), overlap=0.1)
+    found = follow(Entry(name="map", frame="map", aim=(50.0, 60.0), numbers=numbers, mosaic=tiles))
+    assert len(found.exposures) == len({one.id for one in found.exposures}) == 63
+    aims = np.array([one.aim for one in found.exposures])
+    assert aims.mean(axis=0) == pytest.approx((50.0, 60.0))
+    assert np.ptp(aims, axis=0) == pytest.approx((6 * 11.7, 8 * 11.7))
+    assert {one.group for one in found.exposures} == {"map"}
+    pitch = 11.7 / 200
+    once = found.exposure.image_dose()
+    inner = cumulative_map(found.exposures, (50 - 5.85, 60 - 5.85), (200, 200), pitch) / once
+    times = np.pi * 100 / 11.7**2
+    assert inner.mean() == pytest.approx(times, rel=2e-3)
+    assert (inner.min().round(6), inner.max().round(6)) == (1.0, 4.0)
+    assert f"exposed {times:.3g} times on average" in "\n".join(found.steps)
+    assert "63 exposures, 11.7 x 11.7 µm apart" in "\n".join(found.steps)
+    wrong = follow(Entry(frame="map", numbers=numbers, mosaic=Mosaic(overlap=1.0)))
+    assert "overlap" in wrong.problem
+    assert not wrong.exposures
 
 
 def test_a_form_shows_what_follows():
@@ -126,6 +149,28 @@ def test_exposures_are_added_changed_and_removed_each_to_be_undone(dock, show, q
     assert [one.id for one in store.session.exposures] == ["xrays"]
     undo(dock.viewer)
     assert len(store.session.exposures) == 2
+
+
+def test_a_mosaic_is_added_in_one_step(dock, show, qtbot):  # noqa: F811
+    workspace = show(sxt())
+    form = dock.exposures.form
+    dock.tabs.setCurrentWidget(dock.exposures)
+    dock.exposures._on_add()
+    assert form._tiling.isHidden()
+    form._name.setText("overview")
+    form._mosaic.setChecked(True)
+    assert not form._tiling.isHidden()
+    form._lines.setValue(2)
+    form._columns.setValue(4)
+    form._more.setCurrentIndex(form._more.findData("fluence_per_image"))
+    form._on_more(0)
+    form._numbers["fluence_per_image"].setText("4e7")
+    form._numbers["energy"].setText("520")
+    form._on_keep()
+    assert len(workspace.store.session.exposures) == 9
+    assert workspace.store.undo_label == "Add overview, 8 tiles"
+    undo(dock.viewer)
+    assert len(workspace.store.session.exposures) == 1
 
 
 def test_presets_are_added_where_the_canvas_looks(dock, show, qtbot):  # noqa: F811

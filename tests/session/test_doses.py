@@ -82,14 +82,14 @@ def test_tables_are_readable_elsewhere():
     session = turned_session()
     found = history(replace(session, links=()), "map")
     lines = exposures_csv(found).splitlines()
-    assert lines[0].split(",")[:4] == ["id", "group", "modality", "state"]
+    assert lines[0].split(",")[:4] == ["id", "name", "modality", "state"]
     assert "no link reaches its frame" in lines[1]
     assert len(lines) == 3
     rows, _ = target_doses(session, "map", budget(20))
-    head, here, _ = targets_csv(rows).splitlines()
+    head, here, _ = targets_csv(rows, budget(20)).splitlines()
     values = dict(zip(head.split(","), here.split(","), strict=True))
-    assert float(values["dose_mgy"]) == pytest.approx(rows[0].dose, rel=1e-5)
-    assert float(values["sxt_mgy"]) + float(values["tem_mgy"]) == pytest.approx(
+    assert float(values["dose_MGy"]) == pytest.approx(rows[0].dose, rel=1e-5)
+    assert float(values["sxt_MGy"]) + float(values["tem_MGy"]) == pytest.approx(
         rows[0].dose, rel=1e-5
     )
 

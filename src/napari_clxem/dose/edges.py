@@ -57,7 +57,7 @@ def contours(
     -------
     tuple of Contour
         In the plane of the axis, without halo, the beam stretched by 1/cos θ across it: whatever
-        is hit at one tilt is hit at all lower ones. Elsewhere along 97 lines across the axis the
+        is hit at one tilt is hit at all lower ones. Elsewhere along lines across the axis the
         first and last place where the dose is reached, which is exact on these lines.
     """
     theta = np.deg2rad(angles(expected(exposure, Exposure, "The exposure")))
@@ -144,11 +144,14 @@ def _swept(
     wanted = max(share * doses.sum() * (1 - 1e-12), 1e-12 * doses.max())
     theta = np.deg2rad(angles(one))
     cosine = np.where(np.abs(np.cos(theta)) < _LEAST, _LEAST, np.cos(theta))
-    margin = max((distance for distance, _ in halo), default=0.0)
-    farthest = half_diagonal(one) + margin * (1.0 if radius is not None else 2**0.5)
-    lines = farthest * np.sin(np.linspace(-np.pi / 2, np.pi / 2, _SIDES + 1))
+    even = np.sin(np.linspace(-np.pi / 2, np.pi / 2, _SIDES + 1))
+    wide = 1.0 if radius is not None else 2**0.5
+    rows: list[Floats] = [
+        (half_diagonal(one) + wide * distance) * even for distance, _ in shells(one)
+    ]
     if size is not None:  # its corners are met exactly
-        lines = np.unique(np.concatenate([lines, *_corners(one, halo)]))
+        rows += _corners(one, halo)
+    lines = np.unique(np.concatenate(rows))
     left, right, parts = [], [], []
     for distance, part in shells(one):
         low, high = _span(one, lines, distance)

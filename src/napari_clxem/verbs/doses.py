@@ -100,7 +100,7 @@ def dose(options: argparse.Namespace) -> int:
     print(f"Doses in {material} at the targets, in {options.frame}:\n")
     print(_dose_table(rows, limit))
     listed("Not counted", _uncounted(past, lost))
-    write_file(options.csv, targets_csv(rows))
+    write_file(options.csv, targets_csv(rows, limit))
     write_file(options.exposures_csv, exposures_csv(past))
     return 0
 

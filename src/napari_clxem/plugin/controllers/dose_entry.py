@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from napari_clxem.dose import Exposure, damage_layer, derive, scanned_fluence, surface_dose
+from napari_clxem.dose import (
+    Exposure,
+    damage_layer,
+    derive,
+    scanned_fluence,
+    surface_dose,
+    tile_aims,
+    tile_pitch,
+)
 from napari_clxem.dose.exposure import IONS, LIGHT, SCANNED, XRAYS
 from napari_clxem.dose.relations import Kind, unit_of
 from napari_clxem.errors import ClxemError
@@ -24,8 +32,8 @@ KNOWN: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
             "fluence", "dose_per_image", "dose",
         ),
         "electron": (
-            "voltage", "dose_rate", "pixel", "exposure_time", "fluence_per_image", "fluence",
-            "dose_per_image", "dose",
+            "voltage", "dose_rate", "pixel", "pixels", "exposure_time", "fluence_per_image",
+            "fluence", "dose_per_image", "dose",
         ),
     }
 )  # fmt: skip
@@ -38,6 +46,39 @@ SPELLED = (
     ("megagray", "MGy"), ("centimeter", "cm"), ("gram", "g"), ("second", "s"),
     ("degree", "°"), ("dimensionless", ""), ("**2", "²"),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Tiles of one exposure each.
+
+    Attributes
+    ----------
+    rows, columns : int
+    tile : tuple of float
+        What one image shows (y, x), µm: the camera's field, which the beam reaches beyond.
+    overlap : float
+        Part of it that neighbours share.
+    """
+
+    rows: int = 3
+    columns: int = 3
+    tile: tuple[float, float] = (13.0, 13.0)
+    overlap: float = 0.1
+
+    @property
+    def pitch(self) -> tuple[float, float]:
+        """How far tiles lie apart (y, x), µm."""
+        return tile_pitch(self.tile, self.overlap)
+
+    @property
+    def area(self) -> float:
+        """What all tiles show together, µm²."""
+        pitch = self.pitch
+        return float(
+            ((self.rows - 1) * pitch[0] + self.tile[0])
+            * ((self.columns - 1) * pitch[1] + self.tile[1])
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +111,8 @@ class Entry:
         ISO 8601.
     base : Exposure or None
         What is being edited; its other fields stay.
+    mosaic : Mosaic or None
+        Tiles about the aim instead of one exposure there.
     """
 
     name: str = ""
@@ -88,6 +131,7 @@ class Entry:
     planned: bool = True
     time: str = ""
     base: Exposure | None = None
+    mosaic: Mosaic | None = None
 
     @property
     def kind(self) -> Kind | None:
@@ -103,8 +147,8 @@ class Follows:
 
     Attributes
     ----------
-    exposure : Exposure or None
-        None while something is missing or wrong.
+    exposures : tuple of Exposure
+        One, or the tiles of a mosaic; empty while something is missing or wrong.
     asked : tuple of (str, str)
         Name and unit of each number that is still needed.
     steps : tuple of str
@@ -113,10 +157,15 @@ class Follows:
         What is wrong, one sentence; empty where nothing is.
     """
 
-    exposure: Exposure | None
+    exposures: tuple[Exposure, ...]
     asked: tuple[tuple[str, str], ...]
     steps: tuple[str, ...]
     problem: str
+
+    @property
+    def exposure(self) -> Exposure | None:
+        """The first of them; None while there is none."""
+        return self.exposures[0] if self.exposures else None
 
 
 def unit(name: str, kind: Kind | None) -> str:
@@ -166,9 +215,36 @@ def written_tilts(tilts: Floats) -> str:
 def follow(entry: Entry) -> Follows:
     """Say what follows from a form, and what it still lacks."""
     try:
-        return _follow(entry)
+        found = _follow(entry)
+        if entry.mosaic is None or found.exposure is None:
+            return found
+        tiles = _tiles(found.exposure, entry.mosaic)
+        return replace(found, exposures=tiles, steps=(*_of_mosaic(tiles, entry), *found.steps))
     except ClxemError as error:
-        return Follows(None, (), (), str(error))
+        return Follows((), (), (), str(error))
+
+
+def _tiles(one: Exposure, asked: Mosaic) -> tuple[Exposure, ...]:
+    """Repeat an exposure as the tiles of a mosaic about its aim."""
+    name = one.group or "mosaic"
+    aims = tile_aims(one.aim, (asked.rows, asked.columns), asked.pitch)
+    return tuple(
+        replace(one, id=f"{name}-{one.id}-{number}", aim=(float(y), float(x)), group=name)
+        for number, (y, x) in enumerate(aims.tolist(), start=1)
+    )
+
+
+def _of_mosaic(tiles: tuple[Exposure, ...], entry: Entry) -> tuple[str, ...]:
+    """Say how many tiles there are, how far apart, and how often a place is exposed."""
+    asked = entry.mosaic
+    assert asked is not None
+    down, right = asked.pitch
+    beam = np.pi * entry.radius**2 if entry.radius is not None else _area(entry)
+    times = beam / (down * right)
+    return (
+        f"mosaic = {len(tiles)} exposures, {down:.4g} x {right:.4g} µm apart, {asked.area:.4g} µm²",
+        f"a place inside is exposed {times:.3g} times on average  (beam area / pitch²)",
+    )
 
 
 def _follow(entry: Entry) -> Follows:
@@ -200,7 +276,7 @@ def _follow(entry: Entry) -> Follows:
     if "area" in given and "area" not in entry.numbers:
         steps.insert(0, f"area = {given['area']:.5g} µm²  (of the beam)")
     if asked:
-        return Follows(None, asked, tuple(steps), "")
+        return Follows((), asked, tuple(steps), "")
     dose: dict[str, Any] = {"energy": found.values[name] * factor}
     # The dose follows from the fluence in any material; without one it is kept as it is.
     if "fluence_per_image" in found.values and not _states_dose(entry):
@@ -208,7 +284,7 @@ def _follow(entry: Entry) -> Follows:
     else:
         value = found.values["dose_per_image"] if each is None else each
         dose |= {"fluence": None, "dose_per_image": value}
-    return Follows(_made(entry, tilts, dose), (), tuple(steps), "")
+    return Follows((_made(entry, tilts, dose),), (), tuple(steps), "")
 
 
 def _states_dose(entry: Entry) -> bool:
@@ -219,7 +295,7 @@ def _apart(entry: Entry, tilts: Floats) -> Follows:
     """Follow a form of light, ions or scanned electrons."""
     if entry.modality in LIGHT:
         said = ("It is recorded where it was; light leaves no MGy.",)
-        return Follows(_made(entry, tilts, {"dose_per_image": None}), (), said, "")
+        return Follows((_made(entry, tilts, {"dose_per_image": None}),), (), said, "")
     wanted = ION if entry.modality in IONS else SCAN
     numbers = dict(entry.numbers)
     fluence = numbers.get("fluence_per_image")
@@ -227,13 +303,13 @@ def _apart(entry: Entry, tilts: Floats) -> Follows:
         wanted = ION
     asked = tuple((name, text) for name, text in wanted if name not in numbers)
     if asked:
-        return Follows(None, asked, (), "")
+        return Follows((), asked, (), "")
     energy = numbers["voltage"] * 1e3
     if entry.modality in IONS:
         depth = damage_layer(entry.ion, numbers["voltage"])
         said = (f"damaged layer = {1e3 * depth:.3g} nm on each face  ({entry.ion}); no MGy",)
         more = {"energy": energy, "ion": entry.ion, "dose_per_image": None}
-        return Follows(_made(entry, tilts, more), (), said, "")
+        return Follows((_made(entry, tilts, more),), (), said, "")
     steps = []
     if fluence is None:
         fluence = scanned_fluence(numbers["current"], numbers["dwell"], numbers["pixel"])
@@ -241,7 +317,7 @@ def _apart(entry: Entry, tilts: Floats) -> Follows:
     dose = surface_dose(fluence, energy, entry.material)
     steps.append(f"dose per image = {dose:.5g} MGy  (in the layer that stops the beam)")
     more = {"energy": energy, "fluence": fluence, "dose_per_image": None}
-    return Follows(_made(entry, tilts, more), (), tuple(steps), "")
+    return Follows((_made(entry, tilts, more),), (), tuple(steps), "")
 
 
 def _made(entry: Entry, tilts: Floats, dose: Mapping[str, Any]) -> Exposure:

@@ -128,19 +128,24 @@ def _laid(history: History, z: float | None, doses: dict[str, float | None]) -> 
         stretch = float(np.linalg.norm(back, 2))
         members = [history.exposures[i] for i in part.members]
         aims[part.members] = (np.array([one.aim for one in members]) - shift) @ back.T
-        for index, one in zip(part.members, members, strict=True):
-            shape = (one.beam_radius, one.beam_size, one.tilts, one.pretilt, one.halo)
+        above = np.zeros(len(members))
+        if not part.flat and not (part.same and z is None):
+            there = np.column_stack([np.full(len(members), z or 0.0), aims[part.members]])
+            axis = np.array([one.axis_height for one in members])
+            above = np.abs(there @ part.placement[0, :3] + part.placement[0, 3] - axis)
+        for index, one, height in zip(part.members, members, above.round(1).tolist(), strict=True):
+            shape = (one.beam_radius, one.beam_size, one.tilts, one.pretilt, one.halo, height)
             if shape not in sizes:
-                sizes[shape] = _sizes(one)
+                sizes[shape] = _sizes(one, height)
             felt[index], beams[index] = (stretch * size for size in sizes[shape])
     return Scene(history, aims, felt, beams, tuple(edge_on), z, doses)
 
 
-def _sizes(one: Exposure) -> tuple[float, float]:
-    """How far an exposure is felt, and half its beam, µm."""
+def _sizes(one: Exposure, height: float) -> tuple[float, float]:
+    """How far an exposure is felt at a height over its tilt axis, and half its beam, µm."""
     beam = half_diagonal(one)
     # A tilt near 90° lights the whole plane: the map ends somewhere all the same.
-    farthest = float(np.hypot(*np.minimum(reach(one), 20 * beam)))
+    farthest = float(np.hypot(*np.minimum(reach(one, height + 0.05), 20 * beam)))
     smallest = one.beam_radius if one.beam_radius is not None else min(one.beam_size or (beam,)) / 2
     return farthest, smallest
 

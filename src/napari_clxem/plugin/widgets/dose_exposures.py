@@ -280,10 +280,12 @@ class ExposuresTab(QWidget):
     def _close_form(self) -> None:
         self.form.hide()
 
-    def _on_given(self, one: Exposure) -> None:
+    def _on_given(self, given: tuple[Exposure, ...]) -> None:
+        one = given[0]
         known = dose_records.exposure(self._review.workspace.store.session, one.id) is not None
         name = dose_words.name_of(one)
-        if self._put([one], f"Change {name}" if known else f"Add {name}"):
+        tiles = f", {len(given)} tiles" if len(given) > 1 else ""
+        if self._put(list(given), f"Change {name}" if known else f"Add {name}{tiles}"):
             self._close_form()
 
     def _on_drop(self) -> None:

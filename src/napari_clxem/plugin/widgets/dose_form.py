@@ -14,11 +14,11 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_clxem.dose import Exposure
 from napari_clxem.materials import MATERIALS
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers.dose_entry import (
@@ -26,6 +26,7 @@ from napari_clxem.plugin.controllers.dose_entry import (
     MODALITIES,
     Entry,
     Follows,
+    Mosaic,
     follow,
     unit,
 )
@@ -47,12 +48,12 @@ class ExposureForm(QWidget):
     Attributes
     ----------
     given : Signal
-        Emitted with the exposure when the user is content.
+        Emitted with the exposures, a tuple, when the user is content.
     closed : Signal
         Emitted when the form is done with.
     """
 
-    given = Signal(Exposure)
+    given = Signal(tuple)
     closed = Signal()
 
     def __init__(self, review: DoseReview) -> None:
@@ -95,6 +96,12 @@ class ExposureForm(QWidget):
         self._planned = QCheckBox("planned, not done yet")
         self._time = QLineEdit()
         self._time.setPlaceholderText("2025-03-01T14:30, if known")
+        self._mosaic = QCheckBox("mosaic of tiles about the aim")
+        self._lines, self._columns = _count(), _count()
+        self._tile_y, self._tile_x = _length(0.001), _length(0.001)
+        self._overlap = _angle()
+        self._overlap.setRange(0.0, 99.0)
+        self._overlap.setToolTip("Part of the field that neighbouring tiles share, percent")
         self._more = narrow(QComboBox())
         self._more.setToolTip("A number that you know instead of those that are asked for")
         self._asked, self._steps, self._problem = said(), said(), said()
@@ -107,8 +114,10 @@ class ExposureForm(QWidget):
             box.activated.connect(self._on_changed)
         for spin in (
             self._y, self._x, self._height, self._first, self._second, self._azimuth, self._pretilt,
+            self._tile_y, self._tile_x, self._overlap, self._lines, self._columns,
         ):  # fmt: skip
             spin.valueChanged.connect(self._on_changed)
+        self._mosaic.toggled.connect(self._on_changed)
         self._planned.toggled.connect(self._on_changed)
         self._more.activated.connect(self._on_more)
 
@@ -131,6 +140,14 @@ class ExposureForm(QWidget):
         self._form.addRow("Material", self._material)
         self._ion_label = QLabel("Ion")
         self._form.addRow(self._ion_label, self._ion)
+        self._form.addRow("", self._mosaic)
+        self._tiling = QWidget()
+        tiling = QFormLayout(self._tiling)
+        tiling.setContentsMargins(0, 0, 0, 0)
+        tiling.addRow("Rows, columns", _row(self._lines, self._columns))
+        tiling.addRow("Field y, x, µm", _row(self._tile_y, self._tile_x))
+        tiling.addRow("Overlap, %", self._overlap)
+        self._form.addRow(self._tiling)
         self._form.addRow("Time", self._time)
         self._form.addRow("", self._planned)
         self._beam = QFormLayout()
@@ -169,6 +186,17 @@ class ExposureForm(QWidget):
             (self._pretilt, entry.pretilt),
         ):
             spin.setValue(number)
+        tiles = entry.mosaic or Mosaic()
+        for spin, number in (
+            (self._tile_y, tiles.tile[0]),
+            (self._tile_x, tiles.tile[1]),
+            (self._overlap, 100 * tiles.overlap),
+        ):
+            spin.setValue(number)
+        self._lines.setValue(tiles.rows)
+        self._columns.setValue(tiles.columns)
+        self._mosaic.setChecked(entry.mosaic is not None)
+        self._mosaic.setVisible(entry.base is None)
         self._tilts.setText(entry.tilts)
         self._time.setText(entry.time)
         self._planned.setChecked(entry.planned)
@@ -205,8 +233,8 @@ class ExposureForm(QWidget):
 
     def _on_keep(self) -> None:
         found = follow(self._entry)
-        if found.exposure is not None:
-            self.given.emit(found.exposure)
+        if found.exposures:
+            self.given.emit(found.exposures)
 
     def _read(self) -> None:
         """Take over what stands in the form."""
@@ -232,7 +260,9 @@ class ExposureForm(QWidget):
             ion=self._ion.currentData(),
             planned=self._planned.isChecked(),
             time=self._time.text().strip(),
+            mosaic=self._tiles() if self._mosaic.isChecked() else None,
         )
+        self._tiling.setVisible(self._mosaic.isChecked() and self._entry.base is None)
         self._second.setVisible(rectangular)
         self._size_label.setText("Size y, x, µm" if rectangular else "Radius, µm")
         ion = modality == "fib"
@@ -241,6 +271,16 @@ class ExposureForm(QWidget):
         found = follow(self._entry)
         self._show_numbers((*numbers, *(name for name, _ in found.asked)), self._entry)
         self._say(found)
+
+    def _tiles(self) -> Mosaic | None:
+        if self._entry.base is not None:
+            return None
+        return Mosaic(
+            self._lines.value(),
+            self._columns.value(),
+            (self._tile_y.value(), self._tile_x.value()),
+            self._overlap.value() / 100,
+        )
 
     def _show_numbers(self, names: tuple[str, ...], entry: Entry) -> None:
         """Show a line for each number that is known or asked for."""
@@ -280,7 +320,7 @@ class ExposureForm(QWidget):
         self._steps.setVisible(bool(found.steps))
         self._problem.setText(found.problem)
         self._problem.setVisible(bool(found.problem))
-        self._accept.setEnabled(found.exposure is not None)
+        self._accept.setEnabled(bool(found.exposures))
 
 
 def _length(low: float) -> QDoubleSpinBox:
@@ -289,6 +329,12 @@ def _length(low: float) -> QDoubleSpinBox:
     spin.setDecimals(3)
     spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     spin.setMinimumWidth(60)
+    return spin
+
+
+def _count() -> QSpinBox:
+    spin = QSpinBox()
+    spin.setRange(1, 100)
     return spin
 
 

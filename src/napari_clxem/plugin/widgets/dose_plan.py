@@ -143,8 +143,8 @@ class PlanTab(QWidget):
             self.form.begin(entry_of(found[0]), frames)
             self.form.show()
 
-    def _on_given(self, one: Exposure) -> None:
-        self.planner.put(one)
+    def _on_given(self, given: tuple[Exposure, ...]) -> None:
+        self.planner.put(given[0])
         self._close_form()
 
     def _close_form(self) -> None:
