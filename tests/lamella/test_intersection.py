@@ -225,3 +225,14 @@ def test_bad_input_is_named(arguments, said):
 def test_edge_on_has_no_plan():
     with pytest.raises(LamellaError, match="edge on"):
         overlap(Lamella((0, 0, 0), 90), ((0, 0, 0), (5, 5, 5)))
+
+
+def test_an_error_unknown_at_a_corner_is_said():
+    def unknown_far_out(points):
+        found = np.tile(0.01 * np.eye(3), (len(points), 1, 1))
+        found[-1] = np.nan
+        return found
+
+    lamella = Lamella((2.0, 5.0, 5.0), 10.0)
+    with pytest.raises(LamellaError, match="NaN"):
+        overlap(lamella, ((0, 0, 0), (4, 10, 10)), covariance=unknown_far_out)

@@ -249,7 +249,7 @@ def checked_covariance(covariance: ArrayLike | None, name: str = "The covariance
             "landmarks a localisation error, or add one more."
         )
     largest = np.abs(array).max()
-    if not np.allclose(array, array.T, rtol=0, atol=1e-6 * largest):
+    if np.abs(array - array.T).max() > 1e-6 * largest:
         raise LamellaError(f"{name} is not symmetric; check its axes (z, y, x).")
     symmetric = np.asarray((array + array.T) / 2)
     if np.linalg.eigvalsh(symmetric)[0] < -1e-6 * largest:

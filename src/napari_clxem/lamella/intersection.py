@@ -120,7 +120,7 @@ def overlap(
     base = low - middle + edges * np.array([[0, 0, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1]])
     volumes = common_volumes(faces, counts, planes, signs, prisms(base, edges * [1.0, 0.0, 0.0]))
     scale = abs(float(np.linalg.det(place.linear)))
-    wholes = lamella.volume * scale * np.abs(np.linalg.det(np.eye(3) + moves.turns))
+    wholes = lamella.volume * scale * moves.growths
     shares = np.clip(volumes / wholes, 0.0, 1.0)
     plan = _plan(corners, (low[1:], high[1:]), moves, probability, not lamella.outline)
     return Overlap(
@@ -283,9 +283,23 @@ class _Moves:
 
     def applied(self, parts: Floats, middle: Floats) -> Floats:
         """Move parts (k, m, 3) in every way, (s, k, m, 3)."""
-        arms = parts - middle
-        turned = np.einsum("sab,kmb->skma", self.turns, arms)
-        return np.asarray(parts + turned + self.shifts[:, np.newaxis, np.newaxis])
+        moved = parts + self.shifts[:, np.newaxis, np.newaxis]
+        if self.turning:
+            turns = np.swapaxes(self.turns, 1, 2)[:, np.newaxis]
+            moved += (parts - middle) @ turns
+        return np.asarray(moved)
+
+    @property
+    def turning(self) -> bool:
+        """Whether it is more than shifted."""
+        return bool(self.turns.any())
+
+    @property
+    def growths(self) -> Floats:
+        """By how much volumes change, (s,)."""
+        if not self.turning:
+            return np.ones(len(self.turns))
+        return np.asarray(np.abs(np.linalg.det(np.eye(3) + self.turns)))
 
 
 @lru_cache(maxsize=1)
@@ -318,7 +332,9 @@ def _moves(covariance: Spread, corners: Floats, probability: float) -> _Moves:
                 f"The covariances have shape {found.shape}; give (n, 3, 3) µm² for n points."
             )
         spread = checked_covariance(found[0])
-        more = np.array([np.diag(checked_covariance(one) - spread) for one in found[1:]])
+        for wrong in np.flatnonzero(~np.isfinite(found[1:]).all(axis=(1, 2))):
+            checked_covariance(found[1 + wrong])  # says so
+        more = np.einsum("nii->ni", found[1:]) - np.diag(spread)
         arms = ((corners - middle) ** 2).sum(axis=1).mean()
         growth = np.sqrt(np.maximum(more.mean(axis=0), 0.0) / arms)
     else:
