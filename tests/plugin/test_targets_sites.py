@@ -75,6 +75,25 @@ def test_a_kept_field_reserves_what_it_irradiates_until_it_is_dropped(fib_grid):
     assert not judged(taken, near).clear
 
 
+def test_targets_near_each_other_share_a_field(fib_grid):
+    made = fib_grid.session
+    first = made.targets[0]
+    near = replace(
+        first, id="A2", name="A2", position=tuple(np.add(first.position, (0, 3.0, -2.0)))
+    )
+    far = replace(first, id="A3", name="A3", position=tuple(np.add(first.position, (0, 0, 40.0))))
+    together = edits.put(made, near, far)
+    (map_,) = aiming_maps(together)
+    found = propose_fields(together, map_, OPTICS)
+    assert {one.targets for one in found} in ({("A1", "A2"), ("A3",)}, {("A2", "A1"), ("A3",)})
+    kept = edits.put(together, *found)
+    for one in kept.fields:
+        assert judged(kept, one).clear
+        assert judged(kept, one).holds > 0.95
+    small = propose_fields(together, map_, replace(OPTICS, size=(3.5, 3.5)))
+    assert {one.targets for one in small} == {("A1",), ("A2",), ("A3",)}
+
+
 def test_fields_are_kept_in_the_session_and_taken_back(dock, tmp_path):
     fields = dock.sites.fields
     button(dock, "Propose sites").click()

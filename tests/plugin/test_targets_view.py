@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +14,14 @@ from targets_made import ANGLE, TILT, fib_grid, plan, session
 from napari_clxem.errors import DegenerateError, LamellaError
 from napari_clxem.frames import Affine
 from napari_clxem.io.image import StagePosition
-from napari_clxem.lamella import INSTRUMENTS, Joints, film_tilt
+from napari_clxem.lamella import INSTRUMENTS, Joints, Lamella, film_tilt
 from napari_clxem.plugin.controllers import workspace_for
+from napari_clxem.plugin.controllers.targets_advice import pick_sentence
 from napari_clxem.plugin.controllers.targets_drift import check_alike
 from napari_clxem.plugin.controllers.targets_film import estimated
-from napari_clxem.plugin.controllers.targets_warnings import warnings
-from napari_clxem.session import FileRef, Frame, Landmark, Link, edits, open_dataset
+from napari_clxem.plugin.controllers.targets_scene import Aim
+from napari_clxem.plugin.controllers.targets_warnings import box_warnings, target_warnings
+from napari_clxem.session import FileRef, Frame, Landmark, Link, Target, edits, open_dataset
 from napari_clxem.session.geometry import place
 
 pytestmark = pytest.mark.gl
@@ -156,15 +159,10 @@ def test_without_beads_the_film_is_not_guessed(fib_grid):
 
 def said(plan, **other):
     targets = plan.targets
-    values = {
-        "target": targets.target,
-        "view": targets.fib,
-        "aim": targets.aim,
-        "record": targets.record,
-        "lamella": targets.lamella,
-        "instrument": targets.instrument,
-    }
-    return " ".join(warnings(session(plan), "c1", **{**values, **other}))
+    now = session(plan)
+    found = target_warnings(now, "c1", targets.target, targets.fib, targets.aim)
+    box = other.get("lamella", targets.lamella)
+    return " ".join((*found, *box_warnings(now, targets.fib, targets.record, box, INSTRUMENTS[0])))
 
 
 def test_nothing_is_wrong_with_a_box_about_its_target(plan):
@@ -235,3 +233,63 @@ def test_coplanar_beads_of_the_view_are_said(fib_grid, plan):
     )
     workspace_for(plan.viewer).store.commit(lambda s: edits.put(s, flat), "Coplanar")
     assert "coplanar" in said(plan)
+
+
+def beads_of_view(plan, count=5, sd=0.3):
+    """The FIB view by few and poor beads, and more of them that only the stack has seen."""
+    made = session(plan)
+    link = next(one for one in made.links if one.id == "to-fib")
+    matrix = Affine(np.array(link.estimate.matrix))
+    rng = np.random.default_rng(6)
+    spots = rng.uniform(2, 18, (count + 6, 3)) * (0.4, 1.0, 1.0)
+    marks = tuple(
+        Landmark(
+            moving=tuple(s),
+            fixed=tuple(matrix.transform([s])[0]),
+            moving_sigma=(0.05,) * 3,
+            fixed_sigma=(sd,) * 2,
+        )
+        for s in spots[:count]
+    )
+    view = Link(
+        id="to-fib",
+        moving="tomogram",
+        fixed="fib",
+        model="projection",
+        upright=True,
+        landmarks=marks,
+    )
+    more = tuple(Landmark(moving=tuple(s), fixed=tuple(s)) for s in spots[count:])
+    other = Link(id="more", moving="tomogram", fixed="elsewhere", landmarks=more)
+    frame = Frame(name="elsewhere")
+    workspace_for(plan.viewer).store.commit(lambda s: edits.put(s, frame, view, other), "Beads")
+
+
+def test_more_beads_are_said_to_help_and_do(plan):
+    beads_of_view(plan)
+    targets = plan.targets
+    targets.picks.amend(radius=0.1)
+    targets.boxes.draw()
+    targets.advice.explain()
+    assert "error of the position limits it" in targets.advice.limit
+    before, after = (
+        float(one) for one in re.findall(r"raise (\d+)% to (\d+)%", targets.advice.gain)[0]
+    )
+    assert after > before + 5
+    assert before == pytest.approx(100 * session(plan).lamellae[0].promised, abs=1)
+    targets.boxes.amend(thickness=0.5)
+    assert (targets.advice.limit, targets.advice.gain) == ("", "")
+
+
+def test_a_poor_pick_is_told_from_poor_links(plan):
+    targets = plan.targets
+    box = Lamella((4.0, 9.0, 9.0), 10.0)
+    spread = np.diag([0.26, 0.02, 0.02])
+    target = Target(
+        id="t", name="T", frame="tomogram", position=(4.0, 9.0, 9.0), sigma=(0.5, 0.1, 0.1)
+    )
+    aim = Aim(target, np.array(target.position), spread, targets.aims[0].seen)
+    assert "the pick of T itself" in pick_sentence("tomogram", box, [aim])
+    sure = replace(aim, target=replace(target, sigma=(0.1, 0.1, 0.1)))
+    assert pick_sentence("tomogram", box, [sure]) == ""
+    assert pick_sentence("stack", box, [aim]) == ""

@@ -160,7 +160,7 @@ def handle_points(places: Mapping[str, Floats], angle: float | None = None) -> L
         "size": 0.5,
         "symbol": [symbols.get(name, "square") for name in places],
         "face_color": BOX,
-        "border_color": "#000000",
+        "border_color": np.array([0.0, 0.0, 0.0, 1.0]),
         "border_width": 0.15,
         "canvas_size_limits": (9, 12),
         "features": {
@@ -200,7 +200,7 @@ def joint_slabs(lamella: Lamella, joints: Joints) -> tuple[Lamella, Lamella]:
 def joint_lines(lamella: Lamella, joints: Joints, projection: ArrayLike) -> LayerData:
     """Describe a Vectors layer of expansion joints as a view (2, 4) shows them."""
     drawn = [view_outline(one, projection) for one in joint_slabs(lamella, joints)]
-    return outline_lines(drawn, 2, "Expansion joints", JOINT)
+    return outline_lines(drawn, 2, "Expansion joints", JOINT, 0.004 * joints.height)
 
 
 def solid(lamella: Lamella, placement: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:

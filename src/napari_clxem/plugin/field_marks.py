@@ -47,7 +47,7 @@ def field_points(fields: Sequence[tuple[FieldRecord, Floats, bool]]) -> LayerDat
         "size": [0.8 if chosen else 0.5 for _, _, chosen in fields] or 0.5,
         "symbol": [SYMBOLS[one.status] for one, _, _ in fields] or "square",
         "face_color": OUTLINE,
-        "border_color": "#000000",
+        "border_color": np.array([0.0, 0.0, 0.0, 1.0]),
         "border_width": 0.15,
         "canvas_size_limits": (8, 14),
         "features": {

@@ -240,9 +240,8 @@ def gain(
     if not len(spots) or not isinstance(found, UncertainAffine) or found.affine.shape != (2, 4):
         return None
     aim = min(meant, key=lambda one: capture_of(record.lamella, one, placing))
-    own = np.diag(np.square(aim.target.sigma)) if aim.target.sigma else None
-    if own is not None and own.shape != (3, 3):
-        own = None
+    there = place(session, aim.target, view.volume)
+    own = np.array(there.covariance) if there is not None else None
     return best_beads(
         record.lamella,
         aim.position,

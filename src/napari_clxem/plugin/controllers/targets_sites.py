@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from napari_clxem.session.pairs import is_oblique
 
 # The microscope is aimed by its light microscope, else by its own mosaic.
 AIMED_BY = ("vlm", "sxt", "fluorescence")
+
+# Targets share a field that has so many sd to spare around them.
+_SURE = 3.0
 
 
 def aiming_maps(session: Session) -> tuple[Dataset, ...]:
@@ -140,47 +143,124 @@ def propose_fields(
             f"No target can be placed on {map_.name}: pick targets, and link their images with it."
         )
     test = spent(session, map_.frame)
-    found = propose_sites(
-        np.array([one.position[-2:] for one in places]),
+    ground = _Ground(
         beads_on(session, map_.frame),
         optics,
-        radii=np.array([one.radius for one in meant]),
-        names=[one.name or one.id for one in meant],
-        pointing=lambda _points: np.array([_plane(one) for one in places]),
-        forbidden=() if test is None else (test,),
-        polygons=reserved(session, map_.frame),
+        () if test is None else (test,),
+        reserved(session, map_.frame),
     )
-    return tuple(
-        FieldRecord.of(
-            one,
-            optics,
-            id=new_id(),
-            frame=map_.frame,
-            targets=(meant[one.target].id,),
-            site=meant[one.target].site,
+    left = list(zip(meant, places, strict=True))
+    found = []
+    while left:
+        group, field = ground.best(left)
+        names = {one.id for one, _ in group}
+        left = [one for one in left if one[0].id not in names]
+        ground.taken.append(np.array(field.halo))
+        found.append(
+            FieldRecord.of(
+                field,
+                optics,
+                id=new_id(),
+                frame=map_.frame,
+                targets=tuple(one.id for one, _ in group),
+                site=group[0][0].site,
+            )
         )
-        for one in found
-    )
+    return tuple(found)
+
+
+_Placed = tuple[Target, Place]
+
+
+@dataclass(frozen=True, eq=False)
+class _Ground:
+    """What fields are placed on; one that several targets fit into holds them together."""
+
+    beads: Floats
+    optics: Optics
+    forbidden: tuple[Any, ...]
+    taken: list[Floats]
+
+    def best(self, left: list[_Placed]) -> tuple[list[_Placed], SiteProposal]:
+        """Give the targets of the best field, and the field."""
+        alone = self._fields(left)
+        group, field = [left[alone[0].target]], alone[0]
+        middle = np.array(group[0][1].position[-2:])
+        others = [one for one in left if one is not group[0] and one[0].site == group[0][0].site]
+        others.sort(key=lambda one: float(np.linalg.norm(one[1].position[-2:] - middle)))
+        for other in others:
+            together = self._together([*group, other])
+            if together is not None and together.clear >= field.clear:
+                group, field = [*group, other], together
+        return group, field
+
+    def _fields(self, meant: list[_Placed]) -> tuple[SiteProposal, ...]:
+        return propose_sites(
+            np.array([one.position[-2:] for _, one in meant]),
+            self.beads,
+            self.optics,
+            radii=np.array([one.radius for one, _ in meant]),
+            names=[one.name or one.id for one, _ in meant],
+            pointing=spread_of(np.array([_plane(one) for _, one in meant])),
+            forbidden=self.forbidden,
+            polygons=self.taken,
+        )
+
+    def _together(self, group: list[_Placed]) -> SiteProposal | None:
+        """Propose one field for several targets; None where it cannot hold them surely."""
+        spots = np.array([there.position[-2:] for _, there in group])
+        radii = np.array([one.radius for one, _ in group])[:, np.newaxis]
+        low, high = (spots - radii).min(axis=0), (spots + radii).max(axis=0)
+        spread = max((_plane(there) for _, there in group), key=lambda one: float(np.trace(one)))
+        reach = float((high - low).max() / 2)
+        if 2 * (reach + _SURE * float(np.sqrt(np.trace(spread)))) > min(self.optics.size):
+            return None
+        try:
+            (found,) = propose_sites(
+                [(low + high) / 2],
+                self.beads,
+                self.optics,
+                radii=reach,
+                names=[", ".join(one.name or one.id for one, _ in group)],
+                pointing=spread_of(spread[np.newaxis]),
+                forbidden=self.forbidden,
+                polygons=self.taken,
+            )
+        except LamellaError:  # too far apart for the margin of the field
+            return None
+        return found
 
 
 def judged(session: Session, record: FieldRecord) -> SiteProposal | None:
-    """Say what a kept field is worth now; None where its target cannot be placed on its map."""
-    target = next((one for one in session.targets if one.id in record.targets), None)
-    there = place(session, target, record.frame) if target else None
-    if target is None or there is None:
-        return None
+    """Say what a kept field is worth now; None where no target of it can be placed on its map."""
     test = spent(session, record.frame) if record.status == "planned" else None
-    return judge_site(
-        record.centre,
-        there.position[-2:],
-        beads_on(session, record.frame),
-        record.optics,
-        radius=target.radius,
-        name=record.name,
-        pointing=lambda _points: _plane(there)[np.newaxis],
-        forbidden=() if test is None else (test,),
-        polygons=reserved(session, record.frame, record.id),
-    )
+    beads = beads_on(session, record.frame)
+    areas = reserved(session, record.frame, record.id)
+    found = []
+    for target in session.targets:
+        there = place(session, target, record.frame) if target.id in record.targets else None
+        if there is not None:
+            spread = _plane(there)[np.newaxis]
+            found.append(
+                judge_site(
+                    record.centre,
+                    there.position[-2:],
+                    beads,
+                    record.optics,
+                    radius=target.radius,
+                    name=record.name,
+                    pointing=spread_of(spread),
+                    forbidden=() if test is None else (test,),
+                    polygons=areas,
+                )
+            )
+    # it is worth what it is to the target that it holds least surely
+    return min(found, key=lambda one: -1.0 if one.holds is None else one.holds, default=None)
+
+
+def spread_of(covariances: Floats) -> Any:
+    """Give what tells the pointing error at points, the same at all of them."""
+    return lambda _points: covariances
 
 
 def renewed(session: Session, record: FieldRecord) -> FieldRecord:

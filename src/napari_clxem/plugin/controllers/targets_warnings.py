@@ -14,17 +14,14 @@ from napari_clxem.session.geometry import place, solve
 from napari_clxem.session.model import Dataset, Session, Target
 
 
-def warnings(
+def target_warnings(
     session: Session,
     site: str | None,
     target: Target | None,
     view: FibView | None,
     aim: Aim | None,
-    record: LamellaRecord | None,
-    lamella: Lamella | None,
-    instrument: Instrument,
 ) -> tuple[str, ...]:
-    """Say what is wrong, a sentence each.
+    """Say what is wrong with a target and with the FIB view, a sentence each.
 
     Parameters
     ----------
@@ -36,6 +33,24 @@ def warnings(
     view : FibView or None
     aim : Aim or None
         The target as the view has it.
+    """
+    found = (_target_outside(session, site, target), _aim_outside(view, aim))
+    return tuple(one for one in (*found, _mirror(session, view)) if one)
+
+
+def box_warnings(
+    session: Session,
+    view: FibView | None,
+    record: LamellaRecord | None,
+    lamella: Lamella | None,
+    instrument: Instrument,
+) -> tuple[str, ...]:
+    """Say what is wrong with a box, a sentence each; quick enough for every step of a drag.
+
+    Parameters
+    ----------
+    session : Session
+    view : FibView or None
     record : LamellaRecord or None
         Chosen.
     lamella : Lamella or None
@@ -43,17 +58,13 @@ def warnings(
     instrument : Instrument
         It is cut on.
     """
-    found = [
-        _target_outside(session, site, target),
-        _aim_outside(view, aim),
-        _mirror(session, view),
-    ]
-    if view is not None and lamella is not None and record is not None:
-        found += [
-            _angle_out_of_reach(view, lamella, instrument),
-            _box_outside(session, view, record, lamella),
-            _joints_meet(record, lamella),
-        ]
+    if view is None or record is None or lamella is None:
+        return ()
+    found = (
+        _angle_out_of_reach(view, lamella, instrument),
+        _box_outside(session, view, record, lamella),
+        _joints_meet(record, lamella),
+    )
     return tuple(one for one in found if one)
 
 

@@ -14,7 +14,8 @@ from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.targets import Targets
 from napari_clxem.plugin.controllers.targets_export import FILTER, export
 from napari_clxem.plugin.controllers.targets_mouse import TargetMouse
-from napari_clxem.plugin.controllers.targets_warnings import warnings
+from napari_clxem.plugin.controllers.targets_scene import fib_datasets
+from napari_clxem.plugin.controllers.targets_warnings import box_warnings, target_warnings
 from napari_clxem.plugin.controllers.targets_words import ranked, target_words
 from napari_clxem.plugin.widgets.beside import Beside
 from napari_clxem.plugin.widgets.dock import Dock, around, page, show_words
@@ -91,6 +92,7 @@ class TargetsWidget(Dock):
     def _make_parts(self) -> None:
         self._large, self._small, self._next = large(), said(), bold()
         self._wrong = said()
+        self._wrong_target: tuple[str, ...] = ()
         self._table = Table(COLUMNS)
         self._table.chosen.connect(self._workspace.choose)
         self._pick = button(keys.PICK_TARGET, self._on_pick, checkable=True)
@@ -218,15 +220,11 @@ class TargetsWidget(Dock):
         words = target_words(
             targets.session, view, target, capture, targets.trouble, targets.picks.picking
         )
-        wrong = warnings(
-            targets.session,
-            view.site,
-            target if view.frame else None,
-            targets.fib,
-            targets.aim,
-            targets.record,
-            targets.lamella,
-            targets.instrument,
+        wrong = (
+            *self._wrong_target,
+            *box_warnings(
+                targets.session, targets.fib, targets.record, targets.lamella, targets.instrument
+            ),
         )
         show_words(
             (self._large, words.large),
@@ -239,6 +237,8 @@ class TargetsWidget(Dock):
         """Show the session, the targets and the lamella as they are now."""
         targets, view = self.targets, self._workspace.view
         session, target = targets.session, targets.target
+        known = target if view.frame else None
+        self._wrong_target = target_warnings(session, view.site, known, targets.fib, targets.aim)
         self._say()
         fib = targets.fib.dataset.frame if targets.fib else ""
         lines = ranked(session, view, fib, targets.found)
@@ -253,6 +253,7 @@ class TargetsWidget(Dock):
         self.show_steps(self._undo, self._redo)
         self._show_target()
         self._box.refresh()
+        self._box.setVisible(bool(fib_datasets(session, view.site)))
         self.sites.refresh()
         # At the synchrotron there is no FIB image yet: the fields come first.
         if self._fields_first and view.frame:
