@@ -74,6 +74,16 @@ def best(function: Callable[[], object], times: int = 5) -> tuple[float, float]:
     return min(clock), min(cores)
 
 
+def print_times(name: str, calls: list[Callable[[], object]]) -> None:
+    """Print median and worst time of calls, by the clock and on all cores together."""
+    took = np.array([best(call, 1) for call in calls]) * 1e3
+    median, worst = np.median(took, axis=0), took.max(axis=0)
+    print(
+        f"{name}: median {median[0]:.2f}, worst {worst[0]:.2f} ms by the clock; "
+        f"{median[1]:.2f} and {worst[1]:.2f} ms on cores"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000, help="footprints")
@@ -106,25 +116,12 @@ def main() -> None:
 
     rng = np.random.default_rng(2)
     points = rng.uniform(0, WIDTH, (200, 2))
-    took = []
-    for point in points:
-        start = time.perf_counter()
-        breakdown(history, point)
-        took.append(time.perf_counter() - start)
-    print(
-        f"breakdown at a point: median {np.median(took) * 1e3:.2f}, worst {max(took) * 1e3:.2f} ms"
-    )
+    print_times("breakdown at a point", [lambda p=p: breakdown(history, p) for p in points])
 
     replay = Replay(history, (0, 0), (SIDE, SIDE), PIXEL)
     replay.upto(len(history))
-    took = []
-    for count in rng.integers(0, len(history), 40):
-        start = time.perf_counter()
-        replay.upto(int(count))
-        took.append(time.perf_counter() - start)
-    print(
-        f"replay to any moment: median {np.median(took) * 1e3:.0f}, worst {max(took) * 1e3:.0f} ms"
-    )
+    moments = rng.integers(0, len(history), 40).tolist()
+    print_times("replay to any moment", [lambda n=n: replay.upto(n) for n in moments])
 
 
 if __name__ == "__main__":

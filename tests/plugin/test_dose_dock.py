@@ -324,6 +324,15 @@ def test_it_fits_a_narrow_dock(dock, show, tab):
     assert inside.minimumSizeHint().width() <= 320
 
 
+def test_the_form_fits_a_narrow_dock(dock, show):
+    show(sxt())
+    dock.tabs.setCurrentWidget(dock.exposures)
+    dock.exposures._on_add()
+    dock.exposures.form._mosaic.setChecked(True)
+    dock.resize(320, 900)
+    assert dock.widget().minimumSizeHint().width() <= 320
+
+
 def test_the_map_and_the_cursor_follow_the_slice(dock, show, qtbot):
     """One image at 45°: at a height over the tilt axis it lies as far across it."""
     show(sxt(frame="reference", aim=(1016.0, 1013.0), axis_height=6.0, tilts=[45.0]))

@@ -96,7 +96,7 @@ class ExposureForm(QWidget):
         self._planned = QCheckBox("planned, not done yet")
         self._time = QLineEdit()
         self._time.setPlaceholderText("2025-03-01T14:30, if known")
-        self._mosaic = QCheckBox("mosaic of tiles about the aim")
+        self._mosaic = QCheckBox("mosaic of tiles")
         self._lines, self._columns = _count(), _count()
         self._tile_y, self._tile_x = _length(0.001), _length(0.001)
         self._overlap = _angle()
@@ -144,7 +144,7 @@ class ExposureForm(QWidget):
         self._tiling = QWidget()
         tiling = QFormLayout(self._tiling)
         tiling.setContentsMargins(0, 0, 0, 0)
-        tiling.addRow("Rows, columns", _row(self._lines, self._columns))
+        tiling.addRow("Rows, cols", _row(self._lines, self._columns))
         tiling.addRow("Field y, x, µm", _row(self._tile_y, self._tile_x))
         tiling.addRow("Overlap, %", self._overlap)
         self._form.addRow(self._tiling)
@@ -335,6 +335,8 @@ def _length(low: float) -> QDoubleSpinBox:
 def _count() -> QSpinBox:
     spin = QSpinBox()
     spin.setRange(1, 100)
+    spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+    spin.setMinimumWidth(50)
     return spin
 
 
