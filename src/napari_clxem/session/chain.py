@@ -6,8 +6,9 @@ a link with its landmarks in the session, or a note why there is none; no step c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -26,7 +27,8 @@ from napari_clxem.session.beads import (
     linked,
     spacing,
 )
-from napari_clxem.session.geometry import estimate
+from napari_clxem.session.content_links import by_features
+from napari_clxem.session.geometry import complete, estimate
 from napari_clxem.session.model import Dataset, Link, Session
 
 Opener = Callable[[Dataset], OpenedImage]
@@ -35,8 +37,10 @@ Progress = Callable[[float, str], None]
 # One instrument is calibrated against itself.
 WITHIN_INSTRUMENT = Calibration(scale_sd=0.01, shear_sd=0.003, axial_sd=0.02, tilt_sd=0.3)
 
-# Moving modality, fixed modality, axes of either, same site, by beads or content.
-Step = tuple[tuple[str, int], tuple[str, int], Literal["beads", "content"]]
+# By beads, by the correlation of one contrast, or by the features of two.
+How = Literal["beads", "content", "features"]
+# Moving modality, fixed modality, axes of either, same site, and how.
+Step = tuple[tuple[str, int], tuple[str, int], How]
 STEPS: tuple[Step, ...] = (
     (("fluorescence", 2), ("sxt", 2), "beads"),
     (("sem", 2), ("fluorescence", 2), "beads"),
@@ -44,7 +48,10 @@ STEPS: tuple[Step, ...] = (
     (("confocal", 3), ("sxt", 2), "beads"),
     (("sxt", 3), ("sxt", 2), "content"),
     (("confocal", 3), ("sxt", 3), "beads"),
+    (("confocal", 3), ("sxt", 3), "features"),
 )
+# Beads from which on a link needs no features beside them.
+ENOUGH = 6
 
 
 @dataclass(frozen=True)
@@ -93,24 +100,28 @@ def chain(session: Session, opened: Opener, progress: Progress | None = None) ->
     """
     bench = _Bench(opened)
     jobs = list(pairs(session))
-    failures = []
+    failures: dict[tuple[str, str], str] = {}
     for index, (moving, fixed, how) in enumerate(jobs):
         if progress is not None:
             progress(index / len(jobs), f"{moving.name} → {fixed.name}")
-        make = _by_beads if how == "beads" else _by_content
-        try:
-            link = make(session, bench, moving, fixed)
-        except ClxemError as error:
-            failures.append(f"{moving.name} → {fixed.name}: {error}")
+        both = moving.id, fixed.id
+        if how == "features" and _suffices(session, moving, fixed):
             continue
+        try:
+            link = _MAKERS[how](session, bench, moving, fixed)
+        except ClxemError as error:
+            before = failures.get(both, f"{moving.name} → {fixed.name}:")
+            failures[both] = f"{before} {error}"
+            continue
+        failures.pop(both, None)
         others = tuple(other for other in session.links if other.id != link.id)
         session = replace(session, links=(*others, link))
     if progress is not None:
         progress(1.0, "done")
-    return Chained(session, tuple(failures))
+    return Chained(session, tuple(failures.values()))
 
 
-def pairs(session: Session) -> Iterator[tuple[Dataset, Dataset, Literal["beads", "content"]]]:
+def pairs(session: Session) -> Iterator[tuple[Dataset, Dataset, How]]:
     """Give the datasets to be linked, in an order in which each step can lean on earlier ones."""
     for moving_kind, fixed_kind, how in STEPS:
         for moving in session.datasets:
@@ -150,6 +161,24 @@ def _by_content(session: Session, bench: _Bench, moving: Dataset, fixed: Dataset
         model="affine",
         estimate=estimate(seen_along_z(found, middle)),
         note=f"by correlation, {len(found.moving)} parts agree to {found.fre * 1000:.0f} nm",
+    )
+
+
+def _by_features(session: Session, bench: _Bench, moving: Dataset, fixed: Dataset) -> Link:
+    return by_features(session, (moving, bench.image(moving)), (fixed, bench.image(fixed)))
+
+
+_MAKERS: Mapping[How, Callable[[Session, _Bench, Dataset, Dataset], Link]] = MappingProxyType(
+    {"beads": _by_beads, "content": _by_content, "features": _by_features}
+)
+
+
+def _suffices(session: Session, moving: Dataset, fixed: Dataset) -> bool:
+    """Tell whether enough beads tie two frames already."""
+    return any(
+        (link.moving, link.fixed) == (moving.frame, fixed.frame)
+        and len(complete(link.landmarks)) >= ENOUGH
+        for link in session.links
     )
 
 
