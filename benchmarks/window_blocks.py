@@ -82,15 +82,19 @@ class Trial:
     Parameters
     ----------
     watch : Watch
+    workspace : Workspace
+        Of the window: its work is waited for.
     only : str
         Part of the names of what is printed.
     profiled : str
         Part of the names of what is profiled.
     """
 
-    def __init__(self, watch: Watch, only: str, profiled: str) -> None:
-        self._watch, self._only, self._profiled = watch, only, profiled
+    def __init__(self, watch: Watch, workspace: Any, only: str, profiled: str) -> None:
+        self._watch, self._workspace = watch, workspace
+        self._only, self._profiled = only, profiled
         self.over: list[str] = []
+        self.opening: Path | None = None
 
     def __call__(self, what: str, act: Callable[[], Any], seconds: float = 1.0) -> None:
         settle(0.3)
@@ -100,6 +104,9 @@ class Trial:
             profile.enable()
         act()
         settle(seconds)
+        while self._busy():
+            settle(0.5)
+        settle(0.5)
         if profile is not None:
             profile.disable()
             pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
@@ -110,6 +117,11 @@ class Trial:
                 self.over.append(what)
             mark = "   OVER" if over else ""
             print(f"  {what:34} {clock:7.1f} ms, {processor:7.1f} ms of processor{mark}")
+
+    def _busy(self) -> bool:
+        work = self._workspace
+        opening = self.opening is not None and work.store.path != self.opening
+        return bool(opening or work.loading.busy or work.turns.busy or work.saver.busy)
 
 
 def new_window() -> tuple[Any, Watch]:
@@ -125,10 +137,12 @@ def sample(folder: Path, only: str, profiled: str) -> list[str]:
     shutil.copytree(SAMPLE, folder / "sample")
     viewer, watch = new_window()
     workspace = workspace_for(viewer)
-    trial = Trial(watch, only, profiled)
+    trial = Trial(watch, workspace, only, profiled)
     path = folder / "sample" / "grid.clxem.json"
     print(f"{path.name} of the sample data:")
-    trial("open the session", lambda: open_session(viewer, path), 12.0)
+    trial("nothing", lambda: None, 3.0)
+    trial.opening = path
+    trial("open the session", lambda: open_session(viewer, path), 3.0)
     trial("another site", lambda: workspace.show_site("B", "tomogram-B", wait=False), 6.0)
     trial("the first site again", lambda: workspace.show_site("A", "tomogram-A", wait=False), 6.0)
     trial("another frame", lambda: workspace.show_site("A", "confocal-A", wait=False), 4.0)
@@ -162,8 +176,9 @@ def large(folder: Path, only: str, profiled: str) -> list[str]:
     path = large_grid(folder)
     viewer, watch = new_window()
     workspace = workspace_for(viewer)
-    trial = Trial(watch, only, profiled)
+    trial = Trial(watch, workspace, only, profiled)
     print("90 images, 20 landmarks each:")
+    trial.opening = path
     trial("open the large session", lambda: open_session(viewer, path), 15.0)
 
     def step(number: int) -> None:
