@@ -75,6 +75,21 @@ def test_a_kept_field_reserves_what_it_irradiates_until_it_is_dropped(fib_grid):
     assert not judged(taken, near).clear
 
 
+def test_a_field_without_a_clear_place_takes_nothing_from_the_others(fib_grid):
+    made = fib_grid.session
+    first = made.targets[0]
+    beside = tuple(np.add(first.position, (0, 9.0, 0)))
+    both = edits.put(made, replace(first, id="A2", name="A2", position=beside))
+    (map_,) = aiming_maps(both)
+    good, poor = propose_fields(both, map_, OPTICS)
+    assert (good.status, poor.status) == ("planned", "dropped")
+    kept = edits.put(both, good, poor)
+    assert judged(kept, good).clear
+    assert not judged(kept, poor).clear
+    with pytest.raises(LamellaError, match="has its field"):
+        propose_fields(kept, map_, OPTICS)
+
+
 def test_targets_near_each_other_share_a_field(fib_grid):
     made = fib_grid.session
     first = made.targets[0]

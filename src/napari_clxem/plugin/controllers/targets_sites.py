@@ -108,7 +108,8 @@ def propose_fields(
     """Propose a tomogram field for targets that the map can place, best first.
 
     Whatever an exposure of the session reaches, done or planned, and what kept fields irradiate,
-    is kept clear of.
+    is kept clear of; a field for which there is no such place begins as dropped. Targets of one
+    site that fit into one field share it.
 
     Parameters
     ----------
@@ -126,12 +127,10 @@ def propose_fields(
         Where no target can be placed on the map, or every one has its field already.
     """
     if targets is None:
-        held = {name for one in session.fields if one.reserves for name in one.targets}
+        held = {name for one in session.fields for name in one.targets}
         targets = [one for one in session.targets if one.id not in held]
         if session.targets and not targets:
-            raise LamellaError(
-                "Every target has its field: delete or drop one to have it proposed again."
-            )
+            raise LamellaError("Every target has its field: delete one to have it proposed again.")
     meant, places = [], []
     for target in targets:
         there = place(session, target, map_.frame)
@@ -155,17 +154,19 @@ def propose_fields(
         group, field = ground.best(left)
         names = {one.id for one, _ in group}
         left = [one for one in left if one[0].id not in names]
-        ground.taken.append(np.array(field.halo))
-        found.append(
-            FieldRecord.of(
-                field,
-                optics,
-                id=new_id(),
-                frame=map_.frame,
-                targets=tuple(one.id for one, _ in group),
-                site=group[0][0].site,
-            )
+        record = FieldRecord.of(
+            field,
+            optics,
+            id=new_id(),
+            frame=map_.frame,
+            targets=tuple(one.id for one, _ in group),
+            site=group[0][0].site,
         )
+        if field.clear:
+            ground.taken.append(np.array(field.halo))
+        else:  # it would take their area from those that are clear
+            record = replace(record, status="dropped")
+        found.append(record)
     return tuple(found)
 
 
@@ -233,7 +234,7 @@ class _Ground:
 
 def judged(session: Session, record: FieldRecord) -> SiteProposal | None:
     """Say what a kept field is worth now; None where no target of it can be placed on its map."""
-    test = spent(session, record.frame) if record.status == "planned" else None
+    test = spent(session, record.frame) if record.status != "taken" else None
     beads = beads_on(session, record.frame)
     areas = reserved(session, record.frame, record.id)
     found = []

@@ -129,7 +129,7 @@ def _angle_out_of_reach(view: FibView, lamella: Lamella, instrument: Instrument)
     low, high = instrument.tilt_range
     if tilt is None or low <= tilt <= high:
         return ""
-    first, last = (lamella.angle + edge - tilt for edge in (low, high))
+    first, last = (max(lamella.angle + edge - tilt, 0.0) for edge in (low, high))
     return (
         f"A milling angle of {lamella.angle:.1f}° needs a stage tilt of {tilt:.1f}°, but "
         f"{instrument.name} tilts from {low:g}° to {high:g}°; choose an angle from {first:.1f}° "

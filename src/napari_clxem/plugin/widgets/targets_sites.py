@@ -171,7 +171,7 @@ def _written(session: Session) -> tuple[Session, list[Row], list[Row], dict[str,
     ranked = [(one, judged(session, one)) for one in session.fields]
     ranked.sort(key=lambda pair: -(pair[1].score if pair[1] else -1.0))
     for record, found in ranked:
-        notes[record.id] = " ".join(found.notes) if found and record.status == "planned" else ""
+        notes[record.id] = " ".join(found.notes) if found and record.status != "taken" else ""
         tip = f"{record.name}: at {record.centre[0]:.1f}, {record.centre[1]:.1f} µm of "
         tip += f"{record.frame} (y, x)\n{notes[record.id]}"
         lines.append(Row(record.id, field_cells(record, found), tip.strip()))
