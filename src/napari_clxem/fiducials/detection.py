@@ -208,10 +208,11 @@ def _check_bead(diameter: float, kind: str, threshold: float, psf: Psf | None) -
 def _inflation(lopsided: Floats) -> Floats:
     """Factor on each bead's covariance for noise beyond that of independent pixels.
 
-    A bead's own few patterns say too little, so they are averaged with the image's typical bead.
+    A bead's own few patterns scatter by half as much again, so only where they say more than that
+    do they count beside the image's typical bead.
     """
     typical = max(1.0, float(np.median(lopsided))) if len(lopsided) else 1.0
-    factor: Floats = np.maximum((lopsided + typical) / 2.0, 1.0)
+    factor: Floats = np.where(lopsided > 2.0 * typical, (lopsided + typical) / 2.0, typical)
     return factor
 
 

@@ -18,8 +18,10 @@ _LONGEST, _SHORTEST = 1.7, 1.8
 """Factors by which a bead's image may differ from the profile, across and along the axis."""
 
 _OVAL = 0.2
-_MISFIT, _LESS = 0.18, 0.08
-"""Misfit that no bead has, and that none in an image has whose pixels do not fit either."""
+_MISFIT, _LESS = {2: 0.18, 3: 0.15}, 0.08
+"""Misfit that no bead has, by the image's axes, and that none in an image has whose pixels do not
+fit either. They are means over the window: a larger one needs lower limits.
+"""
 
 _LEAST_SEEN = 0.8
 _LEAST_OWN = 0.6
@@ -74,7 +76,7 @@ def reasons(
         ("too narrow for a bead", lateral + loose < -np.log(_NARROWEST)),
         *_axial_tests(fits),
         ("not round", oval > _OVAL),
-        ("does not fit a bead", (fits.structure > 2.0) & (fits.misfit > _MISFIT)),
+        ("does not fit a bead", (fits.structure > 2.0) & (fits.misfit > _MISFIT[len(size)])),
         ("does not fit a bead", flat & (fits.chi2 > 2.0) & (fits.misfit > _LESS)),
         ("lost in the structure around it", shape.sign * significance(fits) < threshold),
         ("the fit did not settle", ~fits.converged),
