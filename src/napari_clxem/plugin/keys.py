@@ -100,6 +100,13 @@ FIELD_HERE = Verb("Field here", "Place a tomogram field over the chosen target")
 DROP_FIELD = Verb("Delete field", "Remove the chosen field")
 WRITE_SITES = Verb("Stage list…", "Write the planned fields to a CSV file")
 
+NORMALISE = Verb("Normalise", "Divide counts by flats; a layer of transmission shows it")
+SHARPEN = Verb("Sharpen", "Wiener filter with the transfer of an ideal zone plate")
+STRAIGHTEN = Verb("Align tilts", "Bring the tilt axis to y, by a file or by beads")
+PAIR_ENERGIES = Verb("Pair", "Bring the upper energy onto the lower one, and subtract")
+RECONSTRUCT = Verb("Reconstruct", "Make a tomogram of the aligned series")
+READ_ALIGNMENT = Verb("Choose…", "Choose an alignment of IMOD (.xf) or AreTomo (.aln)")
+MAP_RESOLUTION = Verb("Map", "Map the resolution of the two halves window by window")
 READ_TILTS = Verb("Read…", "Read the tilts from a file (.tlt, .rawtlt)")
 CORRELATE_HALVES = Verb("Correlate", "Correlate the halves by spatial frequency (FSC, FRC in 2D)")
 COPY_RESOLUTION = Verb("Copy", "Put the resolution and its notes on the clipboard")
@@ -164,6 +171,13 @@ TABLE = (
     WRITE_DOSES,
     WRITE_TARGET_DOSES,
     WRITE_PICTURE,
+    NORMALISE,
+    SHARPEN,
+    STRAIGHTEN,
+    PAIR_ENERGIES,
+    RECONSTRUCT,
+    READ_ALIGNMENT,
+    MAP_RESOLUTION,
     READ_TILTS,
     CORRELATE_HALVES,
     COPY_RESOLUTION,

@@ -15,8 +15,11 @@ from napari_clxem.errors import ImageError
 from napari_clxem.plugin.controllers import sxt_export, sxt_resolving, sxt_tilts, sxt_weighing
 from napari_clxem.plugin.controllers.scene import go_to
 from napari_clxem.plugin.controllers.sxt_layers import ResultLayers
+from napari_clxem.plugin.controllers.sxt_maps import local_map
+from napari_clxem.plugin.controllers.sxt_products import layer_of, middle_of
 from napari_clxem.plugin.controllers.sxt_resolving import Resolved, Splitting
 from napari_clxem.plugin.controllers.sxt_sources import Source, registration_sd, resolve, sources
+from napari_clxem.plugin.controllers.sxt_steps import ABSORPTION, Made
 from napari_clxem.plugin.controllers.sxt_weighing import Beside, Weighed, Weighing
 from napari_clxem.plugin.controllers.tasks import LongTask
 from napari_clxem.plugin.controllers.workspace import Workspace
@@ -45,8 +48,10 @@ class SxtAnalysis:
         The correlation found last.
     weighed : Weighed or None
         The masses found last.
+    made : Made or None
+        What the step done last on the way to a tomogram has made.
     layers : ResultLayers
-        Which show these.
+        Which show what was weighed.
     """
 
     changed = Signal()
@@ -58,6 +63,7 @@ class SxtAnalysis:
         self.task = LongTask()
         self.resolved: Resolved | None = None
         self.weighed: Weighed | None = None
+        self.made: Made | None = None
         self.layers = ResultLayers(viewer, workspace.turns)
         workspace.refreshed.connect(self._on_refreshed)
         for event in self._events(viewer):
@@ -103,6 +109,16 @@ class SxtAnalysis:
             return ""
         return sxt_tilts.recorded(self.workspace.store.session, one.dataset.frame)
 
+    def step(self, name: str, work: Callable[[Any], Made]) -> None:
+        """Do a step on the way to a tomogram in the background; layers show what it makes.
+
+        Raises
+        ------
+        ImageError
+            Where another calculation is running.
+        """
+        self._start(name, work, self._on_made)
+
     def compare(self, one: str | None, two: str | None, masked: bool) -> None:
         """Correlate two layers in the background.
 
@@ -126,6 +142,18 @@ class SxtAnalysis:
         """
         work = partial(sxt_resolving.halve, self.source(series), how, masked)
         self._start("Reconstructing the halves", work, self._on_resolved)
+
+    def map_resolution(self, one: str | None, two: str | None, window: int) -> None:
+        """Map the resolution of two layers in the background.
+
+        Raises
+        ------
+        ImageError
+            Where a layer is missing.
+        """
+        halves = self.source(one), self.source(two)
+        work = partial(local_map, *halves, window)
+        self._start("Mapping the resolution", work, self._on_made)
 
     def weigh(self, how: Weighing) -> None:
         """Measure density and masses in the background.
@@ -194,6 +222,16 @@ class SxtAnalysis:
     def _start(self, name: str, work: Callable[[Any], T], done: Callable[[T], None]) -> None:
         if not self.task.start(name, work, done):
             raise ImageError("Another calculation is running; wait for it or cancel it.")
+
+    def _on_made(self, found: Made) -> None:
+        viewer = self._viewer()
+        self.made = found
+        if viewer is not None:
+            for product in found.products:
+                viewer.layers.append(layer_of(product))
+                if product.kind == ABSORPTION:
+                    go_to(viewer, middle_of(product))
+        self.changed.emit()
 
     def _on_resolved(self, found: Resolved) -> None:
         self.resolved = found

@@ -74,6 +74,17 @@ def compare(one: Source, two: Source, masked: bool, progress: Progress) -> Resol
     ImageError
         Where they do not belong together.
     """
+    checked_pair(one, two)
+    progress(0.0, f"Reading {one.name}")
+    first = np.asarray(one.data)
+    progress(0.25, f"Reading {two.name}")
+    second = np.asarray(two.data)
+    curve = _correlated(first, second, one.spacing, masked, progress, 0.5)
+    return Resolved(curve, (one.name, two.name), _mask_name(masked, one.ndim), (), one.ndim)
+
+
+def checked_pair(one: Source, two: Source) -> None:
+    """Raise where two layers are no halves of one thing."""
     if one.id == two.id:
         raise ImageError("Both halves are the same layer; choose two that were made apart.")
     if one.shape != two.shape or not np.allclose(one.spacing, two.spacing, rtol=SAME):
@@ -81,12 +92,6 @@ def compare(one: Source, two: Source, masked: bool, progress: Progress) -> Resol
             f"{one.name} ({_size(one)}) and {two.name} ({_size(two)}) differ in size; choose two "
             "halves of one tomogram."
         )
-    progress(0.0, f"Reading {one.name}")
-    first = np.asarray(one.data)
-    progress(0.25, f"Reading {two.name}")
-    second = np.asarray(two.data)
-    curve = _correlated(first, second, one.spacing, masked, progress, 0.5)
-    return Resolved(curve, (one.name, two.name), _mask_name(masked, one.ndim), (), one.ndim)
 
 
 def halve(series: Source, how: Splitting, masked: bool, progress: Progress) -> Resolved:
@@ -105,7 +110,7 @@ def halve(series: Source, how: Splitting, masked: bool, progress: Progress) -> R
             "one per image."
         )
     progress(0.0, f"Reading {series.name}")
-    density, notes = _optical_density(np.asarray(series.data, dtype=np.float32), how.transmission)
+    density, notes = optical_density(np.asarray(series.data, dtype=np.float32), how.transmission)
     step = series.spacing[1:]
     volumes = []
     for number, (part, tilts) in enumerate(split(density, how.tilts)):
@@ -128,7 +133,8 @@ def _half(part: Any, tilts: Floats, step: Any, how: Splitting, tell: Progress) -
     ).data
 
 
-def _optical_density(values: Any, transmission: bool) -> tuple[Any, tuple[str, ...]]:
+def optical_density(values: Any, transmission: bool) -> tuple[Any, tuple[str, ...]]:
+    """Give optical density, and a note where something was too dark for it."""
     if not transmission:
         return values, ()
     dark = int((values < DARKEST).sum())
@@ -143,11 +149,16 @@ def _correlated(
     if masked:
         progress(share, "Making the mask")
         mask = round_mask(one.shape, spacing)
-    progress(share + 0.5 * (1 - share), "Correlating")
     with warnings.catch_warnings():
         # what is warned of is among the notes of the curve, too
         warnings.simplefilter("ignore", ClxemWarning)
-        curve = fsc(one, two, spacing, mask)
+        curve = fsc(
+            one,
+            two,
+            spacing,
+            mask,
+            progress=lambda part, text: progress(share + (0.2 + 0.8 * part) * (1 - share), text),
+        )
     progress(1.0, "Correlated")
     return curve
 

@@ -164,7 +164,6 @@ def weigh(how: Weighing, progress: Progress) -> Weighed:
         progress(0.7, "Fitting k where there is no iron")
         step = max(1, round(low.size / ENOUGH))
         scale, scale_sd = fit_scale(low[::step], high[::step])
-    progress(0.75, "Measuring density and clusters")
     beside = None if how.projection is None else np.asarray(how.projection.data, dtype=np.float32)
     found = density(
         high,
@@ -176,6 +175,7 @@ def weigh(how: Weighing, progress: Progress) -> Weighed:
         level=how.level,
         least=how.least,
         projection=beside,
+        progress=_part(progress, 0.75, 0.9),
     )
     near, threshold, notes = _near(found, how, progress)
     shown = found.data[found.labels > 0]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_clxem.plugin.controllers.sxt_resolving import Resolved
+from napari_clxem.plugin.controllers.sxt_steps import MAPPED, Made
+from napari_clxem.plugin.controllers.sxt_tilts import write_list
 from napari_clxem.xray.resolution import Threshold
 
 # Thresholds, their names, and how each is drawn: dashes beside the colour.
@@ -20,6 +22,10 @@ NO_LAYERS = (
     "tilt series, and come back."
 )
 ONE_LAYER = "Only one image is shown: open its other half, or split a tilt series below."
+NO_SERIES = (
+    "No image is shown. Open a tilt series of counts (.xrm, .hdf5, .mrc), with its flats in the "
+    "same file or as another layer, and come back."
+)
 READY = "Choose the halves, then Correlate."
 
 
@@ -40,6 +46,23 @@ class Line:
     name: str
     cells: tuple[str, ...]
     tip: str
+
+
+def steps_hint(images: int) -> str:
+    """Say what is needed first on the way to a tomogram; empty where it is there."""
+    return NO_SERIES if images == 0 else ""
+
+
+def map_words(found: Made | None) -> str:
+    """Say what a map of the resolution shows; empty where the last step made none."""
+    if found is None or not found.products or found.products[0].kind != MAPPED:
+        return ""
+    return f"{found.headline}. {found.notes[0]}"
+
+
+def tilts_made(found: Made) -> str:
+    """Write the tilts of a series that was made, as people write them."""
+    return write_list(found.tilts)
 
 
 def resolution_lines(found: Resolved) -> list[Line]:

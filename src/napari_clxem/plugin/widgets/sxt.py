@@ -12,6 +12,7 @@ from napari_clxem.plugin.widgets.dock import Dock, page
 from napari_clxem.plugin.widgets.parts import ProgressRow
 from napari_clxem.plugin.widgets.sxt_density import DensityTab
 from napari_clxem.plugin.widgets.sxt_resolution import ResolutionTab
+from napari_clxem.plugin.widgets.sxt_steps import StepsTab
 
 # The window is drawn first.
 WARMING = 300  # ms
@@ -34,8 +35,11 @@ class SxtWidget(Dock):
         self.tabs = QTabWidget()
         self.resolution = ResolutionTab(self.analysis)
         self.density = DensityTab(self.analysis)
+        self.steps = StepsTab(self.analysis)
+        self.tabs.addTab(self.steps, "Tomogram")
         self.tabs.addTab(self.resolution, "Resolution")
-        self.tabs.addTab(self.density, "Absorption density")
+        self.tabs.addTab(self.density, "Density")
+        self.tabs.setCurrentWidget(self.resolution)
         self.tabs.currentChanged.connect(self._on_tab)
         inside, column = page()
         column.addWidget(self.progress)
@@ -65,7 +69,6 @@ class SxtWidget(Dock):
     def refresh(self) -> None:
         """Show what there is now."""
         shown = self.tabs.currentWidget()
-        if shown is self.resolution:
-            self.resolution.refresh()
-        else:
-            self.density.refresh()
+        for tab in (self.steps, self.resolution, self.density):
+            if tab is shown:
+                tab.refresh()

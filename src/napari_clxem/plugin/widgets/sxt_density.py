@@ -23,9 +23,10 @@ from napari_clxem.errors import ClxemError, ImageError
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import sxt_masses
 from napari_clxem.plugin.controllers.sxt_analysis import SxtAnalysis
-from napari_clxem.plugin.controllers.sxt_sources import Source, energy
+from napari_clxem.plugin.controllers.sxt_sources import Source
 from napari_clxem.plugin.controllers.sxt_weighing import Wedging, Weighed, Weighing
 from napari_clxem.plugin.widgets.parts import Fold, listed, narrow, said, verb_button
+from napari_clxem.plugin.widgets.sxt_forms import beside, first
 from napari_clxem.plugin.widgets.sxt_parts import ContrastChoice, NumberLine, SourceBox, TiltList
 from napari_clxem.plugin.widgets.tables import Row, Table
 from napari_clxem.xray import DECISION, Contrast
@@ -38,7 +39,6 @@ LIMITS = (
     ("Decision", "3.09 σ, g/cm³ measured: exceeded by one in a thousand empty places"),
     ("Detection", "6.18 σ, g/cm³ true: found in 99.9 % of cases"),
 )
-EDGE = 705.0  # eV, between the energies about the iron edge
 
 
 class DensityTab(QWidget):
@@ -107,7 +107,7 @@ class DensityTab(QWidget):
             ("Values", self.values),
             ("k", self.fit),
             ("", self.scale),
-            ("Δμ_m", _beside(self.contrast, QLabel("±"), self.contrast_sd)),
+            ("Δμ_m", beside(self.contrast, QLabel("±"), self.contrast_sd)),
             ("Source", self.origin),
             ("", self.table_of),
             ("Wedge", self.calibrates),
@@ -151,8 +151,8 @@ class DensityTab(QWidget):
         """Show the layers there are and what was found."""
         found = self._analysis.sources()
         volumes = [one for one in found if one.ndim == 3 and not one.labels]
-        self.high.offer(volumes, _first(volumes, above=True, default=0))
-        self.low.offer(volumes, _first(volumes, above=False, default=1))
+        self.high.offer(volumes, first(volumes, above=True, default=0))
+        self.low.offer(volumes, first(volumes, above=False, default=1))
         self.fluorescence.offer(found)
         self.projection.offer([one for one in found if one.ndim == 2 and not one.labels])
         difference = self.way.currentIndex() == 1
@@ -300,21 +300,3 @@ def _form(*rows: tuple[str, QWidget]) -> QFormLayout:
     for name, field in rows:
         form.addRow(name, field)
     return form
-
-
-def _beside(*fields: QWidget) -> QWidget:
-    line = QWidget()
-    row = QHBoxLayout(line)
-    row.setContentsMargins(0, 0, 0, 0)
-    for field in fields:
-        row.addWidget(field, 0 if isinstance(field, QLabel) else 1)
-    return line
-
-
-def _first(sources: list[Source], above: bool, default: int) -> int:
-    """Find the source whose name states an energy on one side of the edge."""
-    for number, one in enumerate(sources):
-        stated = energy(one)
-        if stated is not None and (stated > EDGE) == above:
-            return number
-    return default

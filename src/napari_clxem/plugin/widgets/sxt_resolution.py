@@ -22,7 +22,7 @@ from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import sxt_words
 from napari_clxem.plugin.controllers.sxt_analysis import SxtAnalysis
 from napari_clxem.plugin.controllers.sxt_resolving import Splitting
-from napari_clxem.plugin.widgets.parts import listed, narrow, said, verb_button
+from napari_clxem.plugin.widgets.parts import Fold, listed, narrow, said, verb_button
 from napari_clxem.plugin.widgets.sxt_parts import SourceBox, TiltList
 from napari_clxem.plugin.widgets.sxt_plot import CurvePlot
 from napari_clxem.plugin.widgets.tables import Row, Table
@@ -67,6 +67,13 @@ class ResolutionTab(QWidget):
         self._large.setWordWrap(True)
         self.plot, self.table = CurvePlot(), Table(COLUMNS)
         self.go = verb_button(keys.CORRELATE_HALVES, self.start)
+        self.side = QSpinBox()
+        self.side.setRange(8, 512)
+        self.side.setValue(48)
+        self.side.setSuffix(" voxels")
+        self.side.setToolTip("Side of the window; windows overlap by half")
+        self.map_ = verb_button(keys.MAP_RESOLUTION, self.map)
+        self._mapped, self._map = said(), Fold("Resolution by place")
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -89,11 +96,19 @@ class ResolutionTab(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(verb_button(keys.COPY_RESOLUTION, self.copy))
         row.addWidget(verb_button(keys.WRITE_CURVE, self.ask_where))
+        line = QFormLayout()
+        line.addRow("Window", self.side)
+        self._map.column.addLayout(line)
+        self._map.column.addWidget(self.map_)
+        self._map.column.addWidget(self._mapped)
         column = QVBoxLayout(self)
         column.setContentsMargins(2, 4, 2, 4)
         column.addWidget(self._hint)
         column.addLayout(self._form)
-        for part in (self.go, self._large, self.plot, self.table, self._notes, self._exports):
+        for part in (
+            *(self.go, self._large, self.plot, self.table, self._notes, self._exports),
+            self._map,
+        ):
             column.addWidget(part)
         column.addStretch(1)
 
@@ -121,6 +136,10 @@ class ResolutionTab(QWidget):
         self._hint.setText(sxt_words.resolution_hint(len(images), len(volumes), splits))
         self._hint.setVisible(bool(self._hint.text()))
         self.go.setEnabled(len(volumes) > 0 if splits else len(images) > 1)
+        self._map.setVisible(not splits)
+        self.map_.setEnabled(len(images) > 1)
+        self._mapped.setText(sxt_words.map_words(self._analysis.made))
+        self._mapped.setVisible(bool(self._mapped.text()))
         self._show_found()
 
     def _show_found(self) -> None:
@@ -153,6 +172,14 @@ class ResolutionTab(QWidget):
             self.iterations.value(),
         )
         self._analysis.halve(self.series.chosen(), how, masked)
+
+    def map(self) -> None:
+        """Map the resolution of the two layers chosen."""
+        try:
+            chosen = self.one.chosen(), self.two.chosen()
+            self._analysis.map_resolution(*chosen, self.side.value())
+        except ClxemError as error:
+            show_error(str(error))
 
     def copy(self) -> None:
         """Put what was found on the clipboard."""
