@@ -261,6 +261,12 @@ def main() -> None:
         print(f"{mean:10.1%}{share:10.1%}{low:9.1%} to {high:6.1%}{count:9d}")
     worst = max((abs(mean - share) for mean, share, *_ in rows), default=float("nan"))
     print(f"largest difference between promised and captured in a bin: {worst:.1%}")
+    near = [one for one in found if 0.65 <= one.promised < 0.75]
+    if near:
+        mean, share = (
+            np.mean([getattr(o, name) for o in near]) for name in ("promised", "captured")
+        )
+        print(f"promised 65 to 75 %, {mean:.1%} on average: {share:.1%} of {len(near)} captured")
     expected, fraction = (
         np.mean([getattr(o, name) for o in found]) for name in ("expected", "fraction")
     )

@@ -12,7 +12,7 @@ from napari_clxem.frames import Affine
 from napari_clxem.lamella import Lamella, LamellaRecord
 from napari_clxem.samples import sample_folder
 from napari_clxem.session import load
-from napari_clxem.session.geometry import graph
+from napari_clxem.session.geometry import graph, solve, solve_in_space
 from napari_clxem.session.slabs import heights, laid, milled, slab_link, slab_placement
 
 
@@ -132,3 +132,28 @@ def test_a_map_that_no_landmarks_tie_stays_as_it_is(sample):
     )
     unweighted = replace(session, links=without)
     assert laid(unweighted, one) is unweighted
+
+
+def test_landmarks_on_a_thin_plane_tell_its_tilt(sample):
+    session, truth = sample
+    one = truth["lamellae"][0]
+    link = next(x for x in session.links if x.fixed == one["frame"])
+    normal, _ = true_normal(truth, one)
+    thin = solve_in_space(link, (0.0, 0.2))
+    assert thin.matrix.shape == (4, 4)
+    found = thin.matrix[0, :3] / np.linalg.norm(thin.matrix[0, :3])
+    seen = np.cross(*solve(link).matrix[:, :3])
+    away, before = (
+        np.rad2deg(np.arccos(abs(one_ @ normal) / np.linalg.norm(one_))) for one_ in (found, seen)
+    )
+    assert away < before
+    # of a plane of unknown height, or of another kind of link, nothing more is known
+    assert solve_in_space(link, (0.0, 10.0)) is solve(link)
+    assert solve_in_space(link, None) is solve(link)
+    unweighted = replace(
+        link,
+        model="projection",
+        prior=None,
+        landmarks=tuple(replace(m, moving_sigma=None, fixed_sigma=None) for m in link.landmarks),
+    )
+    assert solve_in_space(unweighted, (0.0, 0.2)).matrix.shape == (2, 4)
