@@ -216,29 +216,30 @@ class Correlation:
 
     def drag(self, canvas: Canvas, landmark: str, position: Floats) -> None:
         """Show what moving a landmark would do, without committing it."""
-        trial = self._moved(canvas, landmark, position)
-        if trial is None or self._pair is None:
+        pair = self._pair
+        if pair is None:
             return
-        row = [one.id for one in self._shown(canvas, trial)].index(landmark)
+        trial = pair.moved(canvas, landmark, position)
+        row = pair.shown(canvas).index(landmark)
         self._marks.move_pair(self.panel(canvas), row, position)
-        tried = quick(trial, found(self._pair.link), landmark)
+        tried = quick(trial, found(pair.link), landmark)
         session = edits.put(self.workspace.store.session, tried)
-        if self.engaged and self._pair.main == "fixed":
+        if self.engaged and pair.main == "fixed":
             self.workspace.layers.preview(session, trial.moving)
         fitted = found(tried)
         if fitted is not None:
-            self._marks.move_regions(self.panel(self._pair.canvas("fixed")), fitted)
+            self._marks.move_regions(self.panel(pair.canvas("fixed")), fitted)
 
     def drop(self, canvas: Canvas, landmark: str, position: Floats) -> None:
         """Commit where a landmark was dragged to, as one step."""
-        trial = self._moved(canvas, landmark, position)
-        if trial is not None:
-            self._commit(trial, "Move landmark")
+        if self._pair is not None:
+            self._commit(self._pair.moved(canvas, landmark, position), "Move landmark")
 
     def use(self, landmark: str, use: bool) -> None:
         """Take a landmark into the fit, or exclude it."""
-        label = "Include landmark" if use else "Exclude landmark"
-        self._amend(landmark, label, use=use)
+        if self._pair is not None:
+            label = "Include landmark" if use else "Exclude landmark"
+            self._commit(self._pair.amended(landmark, use=use), label)
 
     def remove(self, landmark: str) -> None:
         """Remove a landmark."""
@@ -380,33 +381,3 @@ class Correlation:
         except ClxemError as error:
             show_error(str(error))
             self.refresh()
-
-    def _amend(self, landmark: str, label: str, **values: Any) -> None:
-        if self._pair is None:
-            return
-        marks = tuple(
-            replace(one, **values) if one.id == landmark else one
-            for one in self._pair.link.landmarks
-        )
-        self._commit(replace(self._pair.link, landmarks=marks), label)
-
-    def _moved(self, canvas: Canvas, landmark: str, position: Floats) -> Link | None:
-        if self._pair is None:
-            return None
-        side = self._pair.side(canvas)
-        place = tuple(float(value) for value in position)
-        values: dict[str, Any] = {side: place, "origin": "hand"}
-        marks = tuple(
-            replace(one, **values) if one.id == landmark else one
-            for one in self._pair.link.landmarks
-        )
-        return replace(self._pair.link, landmarks=marks)
-
-    def _shown(self, canvas: Canvas, link: Link) -> list[Landmark]:
-        assert self._pair is not None
-        side = self._pair.side(canvas)
-        return [
-            one
-            for one in link.landmarks
-            if (one.moving if side == "moving" else one.fixed) is not None
-        ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -53,6 +53,22 @@ class Pairing:
     def position(self, landmark: Landmark, canvas: Canvas) -> Vector | None:
         """Give where a landmark lies in a canvas' frame, µm; None where it is not picked there."""
         return landmark.moving if self.side(canvas) == "moving" else landmark.fixed
+
+    def shown(self, canvas: Canvas) -> list[str]:
+        """Give the ids of the landmarks that are picked in a canvas, in their order there."""
+        return [one.id for one in self.link.landmarks if self.position(one, canvas) is not None]
+
+    def amended(self, landmark: str, **values: Any) -> Link:
+        """Give the link with other values in one of its landmarks."""
+        marks = tuple(
+            replace(one, **values) if one.id == landmark else one for one in self.link.landmarks
+        )
+        return replace(self.link, landmarks=marks)
+
+    def moved(self, canvas: Canvas, landmark: str, position: Floats) -> Link:
+        """Give the link with a landmark put elsewhere by hand, µm in a canvas' frame."""
+        place = tuple(float(value) for value in position)
+        return self.amended(landmark, **{self.side(canvas): place, "origin": "hand"})
 
 
 @dataclass(frozen=True)
