@@ -223,7 +223,7 @@ def test_numbers_that_are_not_finite_are_refused(path, rich, number):
 )
 def test_foreign_files_are_refused(path, data):
     path.write_bytes(data)
-    sentence(path)
+    assert path.name in sentence(path)
 
 
 def test_a_truncated_file_is_refused_wherever_it_ends(path, rich):
@@ -231,7 +231,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(path, rich):
     whole = path.read_bytes()
     for end in range(0, len(whole) - 2, 37):
         path.write_bytes(whole[:end])
-        sentence(path)
+        assert path.name in sentence(path)
 
 
 JSON = st.recursive(
@@ -260,17 +260,14 @@ def exchanged(plain, where, value):
     return copy
 
 
-def opens_or_is_refused(path):
-    """Load; what opens can be saved and opens again, and nothing but a SessionError is raised."""
+def reopened_or_refused(path):
+    """Load; tell whether what opens is the same saved and opened again, or how it is refused."""
     try:
         session = load(path)
     except SessionError as error:
-        refusal = str(error)
-    else:
-        save(session, path)
-        refusal = ""
-        assert load(path) == session
-    assert "\n" not in refusal
+        return len(str(error).splitlines()) == 1
+    save(session, path)
+    return load(path) == session
 
 
 @settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
@@ -280,7 +277,7 @@ def test_any_value_anywhere_opens_or_is_refused(path, rich, data):
     found = json.loads(path.read_text("utf-8"))
     where = data.draw(st.sampled_from(list(nodes(found))))
     path.write_text(json.dumps(exchanged(found, where, data.draw(JSON))), "utf-8")
-    opens_or_is_refused(path)
+    assert reopened_or_refused(path)
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
@@ -291,7 +288,7 @@ def test_any_damaged_byte_opens_or_is_refused(path, rich, data):
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(content))
-    opens_or_is_refused(path)
+    assert reopened_or_refused(path)
 
 
 def test_a_field_stated_twice_is_refused(path, rich):
