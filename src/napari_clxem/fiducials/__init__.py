@@ -8,6 +8,7 @@ from napari_clxem.fiducials.contrasts import ContentMatch, relate, relate_sectio
 from napari_clxem.fiducials.detection import Beads, Rejected, detect
 from napari_clxem.fiducials.lattices import Lattice, find_lattice, link_lattices
 from napari_clxem.fiducials.matching import Match, match
+from napari_clxem.fiducials.regions import lamella_region
 from napari_clxem.fiducials.view_search import View
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "align",
     "detect",
     "find_lattice",
+    "lamella_region",
     "link_lattices",
     "match",
     "relate",

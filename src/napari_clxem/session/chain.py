@@ -27,7 +27,7 @@ from napari_clxem.session.beads import (
     linked,
     spacing,
 )
-from napari_clxem.session.content_links import by_features
+from napari_clxem.session.content_links import by_features, by_section
 from napari_clxem.session.geometry import complete, estimate
 from napari_clxem.session.model import Dataset, Link, Session
 
@@ -37,8 +37,8 @@ Progress = Callable[[float, str], None]
 # One instrument is calibrated against itself.
 WITHIN_INSTRUMENT = Calibration(scale_sd=0.01, shear_sd=0.003, axial_sd=0.02, tilt_sd=0.3)
 
-# By beads, by the correlation of one contrast, or by the features of two.
-How = Literal["beads", "content", "features"]
+# By beads, by the correlation of one contrast, by the features of two, or those of a slab.
+How = Literal["beads", "content", "features", "section"]
 # Moving modality, fixed modality, axes of either, same site, and how.
 Step = tuple[tuple[str, int], tuple[str, int], How]
 STEPS: tuple[Step, ...] = (
@@ -49,8 +49,9 @@ STEPS: tuple[Step, ...] = (
     (("sxt", 3), ("sxt", 2), "content"),
     (("confocal", 3), ("sxt", 3), "beads"),
     (("confocal", 3), ("sxt", 3), "features"),
+    (("sxt", 3), ("tem", 2), "section"),
 )
-# Beads from which on a link needs no features beside them.
+# Landmarks from which on a link needs no features beside them.
 ENOUGH = 6
 
 
@@ -105,7 +106,7 @@ def chain(session: Session, opened: Opener, progress: Progress | None = None) ->
         if progress is not None:
             progress(index / len(jobs), f"{moving.name} → {fixed.name}")
         both = moving.id, fixed.id
-        if how == "features" and _suffices(session, moving, fixed):
+        if how in ("features", "section") and _suffices(session, moving, fixed):
             continue
         try:
             link = _MAKERS[how](session, bench, moving, fixed)
@@ -168,13 +169,17 @@ def _by_features(session: Session, bench: _Bench, moving: Dataset, fixed: Datase
     return by_features(session, (moving, bench.image(moving)), (fixed, bench.image(fixed)))
 
 
+def _by_section(session: Session, bench: _Bench, moving: Dataset, fixed: Dataset) -> Link:
+    return by_section(session, (moving, bench.image(moving)), (fixed, bench.image(fixed)))
+
+
 _MAKERS: Mapping[How, Callable[[Session, _Bench, Dataset, Dataset], Link]] = MappingProxyType(
-    {"beads": _by_beads, "content": _by_content, "features": _by_features}
+    {"beads": _by_beads, "content": _by_content, "features": _by_features, "section": _by_section}
 )
 
 
 def _suffices(session: Session, moving: Dataset, fixed: Dataset) -> bool:
-    """Tell whether enough beads tie two frames already."""
+    """Tell whether enough landmarks tie two frames already."""
     return any(
         (link.moving, link.fixed) == (moving.frame, fixed.frame)
         and len(complete(link.landmarks)) >= ENOUGH

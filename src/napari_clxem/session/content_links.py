@@ -1,4 +1,4 @@
-"""Links between a stack and a tomogram by what both show, where beads are too few.
+"""Links of a tomogram to a stack and to a lamella's map by what both show, where beads are few.
 
 Where the stack lies in the plane is known from the maps; how high, no map tells. What both show
 does, and where it contradicts the maps there is no link.
@@ -11,17 +11,21 @@ from typing import Any
 import numpy as np
 
 from napari_clxem.errors import NoMatch
-from napari_clxem.fiducials import ContentMatch, relate
+from napari_clxem.fiducials import ContentMatch, lamella_region, relate, relate_section
 from napari_clxem.frames import Affine, Route, UncertainAffine
 from napari_clxem.frames.affine import Floats
 from napari_clxem.io.image import OpenedImage
 from napari_clxem.session.beads import known_way, spacing
-from napari_clxem.session.geometry import estimate
+from napari_clxem.session.geometry import complete, estimate
 from napari_clxem.session.model import Dataset, Link, Session
 
 # Places about the known one that are looked at as well, sd in the plane and along z, µm: without
 # others to compare with, none stands out.
 AROUND = (2.0, 0.5)
+# The same in the plane of a lamella's map, least and most, and across it.
+SECTION_AROUND, DEPTH_SD = (0.3, 1.0), 0.5
+# Of a lamella that nobody has recorded, µm.
+THICKNESS = 0.3
 # Between two instruments that look down on a grid: turn and tilt, degrees, and scale.
 TURN_SD, TILT_SD, SCALE_SD = 0.5, 1.5, 0.01
 # Finer pixels than this say nothing of features of 0.4 µm, µm.
@@ -79,6 +83,81 @@ def by_features(
         note=f"by features; the stack explains {found.score:.0%} of the tomogram's, at the next "
         f"best place {found.rival:.0%}",
     )
+
+
+def by_section(
+    session: Session, moving: tuple[Dataset, OpenedImage], fixed: tuple[Dataset, OpenedImage]
+) -> Link:
+    """Link a tomogram to the electron map of a lamella cut from it.
+
+    Parameters
+    ----------
+    session : Session
+        In which the two hang together to a µm: by a few landmarks, or over a FIB view.
+    moving, fixed : tuple of Dataset and OpenedImage
+        The tomogram and the map.
+
+    Returns
+    -------
+    Link
+        Of kind ``"content"``, 3D to 2D.
+
+    Raises
+    ------
+    NoMatch
+        Where nothing says where to look, no lamella shows, or no place stands out.
+    """
+    (tomogram, volume), (chart, image) = moving, fixed
+    way = known_way(session, tomogram, chart)
+    if way is None:
+        raise NoMatch("Nothing says where the lamella lies; pick three landmarks first.")
+    pixel = spacing(chart)[-2], spacing(chart)[-1]
+    plane = np.asarray(image.data, dtype=np.float32)
+    plane = np.where(lamella_region(plane, pixel), plane, np.nan)
+    here = _binned(volume.data, spacing(tomogram))
+    start = _section_start(session, way, (tomogram, chart), here)
+    milled = [one.lamella.thickness for one in session.lamellae if one.site == chart.site]
+    thickness = milled[-1] if milled else THICKNESS
+    found = relate_section(here.data, here.spacing, plane, pixel, start, thickness=thickness)
+    placed = found.transform
+    covariance = placed.covariance.reshape(3, 4, 3, 4)[1:, :, 1:].reshape(8, 8)
+    matrix = placed.matrix @ Affine.from_parts(np.eye(3), -here.corner).matrix
+    return Link(
+        id=f"content-{tomogram.frame}-{chart.frame}",
+        moving=tomogram.frame,
+        fixed=chart.frame,
+        kind="content",
+        model="affine",
+        estimate=estimate(UncertainAffine(matrix[1:3], placed.centre + here.corner, covariance)),
+        note=f"by features; a slab of the tomogram explains {found.score:.0%} of the map's, at the "
+        f"next best place {found.rival:.0%}",
+    )
+
+
+def _section_start(
+    session: Session, way: Route, pair: tuple[Dataset, Dataset], here: _Binned
+) -> UncertainAffine:
+    """Lay the middle of what was picked in the lamella at height 0 of its map."""
+    frames = tuple(one.frame for one in pair)
+    picked = [
+        mark.moving
+        for link in session.links
+        if (link.moving, link.fixed) == frames
+        for mark in complete(link.landmarks)
+    ]
+    middle = here.corner + here.extent / 2
+    if picked:
+        middle = np.mean(np.array(picked, float), axis=0)
+    linear = way.placement[:3, :3]
+    place = np.array([0.0, *way.transform(middle)[0][-2:]])
+    spread = way.predict_error(middle)[0][-2:, -2:]
+    inner = middle - here.corner
+    matrix = Affine.from_parts(linear, place - linear @ inner).matrix
+    start = UncertainAffine.declared(matrix, inner, AROUND[1], TURN_SD, SCALE_SD, TILT_SD)
+    every = start.covariance.reshape(3, 4, 3, 4).copy()
+    known = float(np.clip(np.sqrt(np.diag(spread).max()), *SECTION_AROUND))
+    every[:, 3, :, 3] = np.diag([DEPTH_SD, known, known]) ** 2
+    return UncertainAffine(matrix, inner, every.reshape(12, 12))
 
 
 class _Binned:
