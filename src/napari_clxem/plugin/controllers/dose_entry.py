@@ -44,7 +44,7 @@ ENERGY = {"x-ray": ("energy", 1.0), "electron": ("voltage", 1e3)}
 SPELLED = (
     ("micrometer", "µm"), ("angstrom", "Å"), ("electron_volt", "eV"), ("kilovolt", "kV"),
     ("megagray", "MGy"), ("centimeter", "cm"), ("gram", "g"), ("second", "s"),
-    ("degree", "°"), ("dimensionless", ""), ("**2", "²"),
+    ("degree", "°"), ("dimensionless", ""), ("**2", "²"), ("*", "·"),
 )  # fmt: skip
 
 
