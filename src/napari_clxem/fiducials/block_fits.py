@@ -24,7 +24,7 @@ from napari_clxem.fiducials.localisation import (
     replace_rows,
     select,
 )
-from napari_clxem.fiducials.modelling import Flags, NoiseModel, Windows
+from napari_clxem.fiducials.modelling import Flags, Layout, NoiseModel, Windows
 from napari_clxem.fiducials.neighbours import Groups, fit_groups, part
 from napari_clxem.fiducials.noise import noise_line
 from napari_clxem.fiducials.profiles import Floats, Profile
@@ -246,7 +246,7 @@ class BlockFits:
         )
         good = np.flatnonzero((answers == "") & ~saturated)
         if len(good):
-            noise = measure_noise(remains(good), noise)
+            noise = measure_noise(remains(good), noise, Layout(1, len(self._size)).size)
         return _Appearance(profile, noise)
 
     @staticmethod

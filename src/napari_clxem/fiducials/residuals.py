@@ -119,14 +119,17 @@ def smooth_residuals(normal: Floats, covariance: Floats, degrees: Indices, valid
     )
 
 
-def measure_noise(remains: Remains, before: NoiseModel) -> NoiseModel:
+def measure_noise(remains: Remains, before: NoiseModel, fitted: int) -> NoiseModel:
     """Measure variance against expected value on the residuals of good fits.
 
     Squared residuals are averaged in bins of expected value and a line is put through them.
+    `fitted` parameters of each fit took their share of the noise away.
     """
     valid = remains.weight > 0
     expected = remains.expected[valid]
-    squares = np.clip(remains.residual[valid] ** 2, 0.0, 40.0) / remains.weight[valid] ** 2
+    pixels = valid.sum(axis=1, keepdims=True)
+    share = np.broadcast_to(pixels / np.maximum(pixels - fitted, 1), valid.shape)[valid]
+    squares = np.clip(remains.residual[valid] ** 2, 0.0, 40.0) / remains.weight[valid] ** 2 * share
     if len(squares) < _LEAST_PIXELS or np.ptp(expected) == 0:
         return before
     edges = np.unique(np.quantile(expected, np.linspace(0.0, 1.0, 33)))
