@@ -3,7 +3,8 @@
 ``xvfb-run -a python -P benchmarks/window_blocks.py`` opens a copy of the sample grid, and then a
 grid of 90 images made on the spot, and prints for every action the longest silence of the event
 loop, with what was painted meanwhile taken off (a software renderer paints slowly), by the clock
-and as processor time of the window's thread. ``--only save`` runs the actions of that name.
+and as processor time of the window's thread; first, for comparison, what layers cost in a window of
+napari alone. ``--only save`` runs the actions of that name.
 """
 
 from __future__ import annotations
@@ -132,6 +133,28 @@ def new_window() -> tuple[Any, Watch]:
     return viewer, Watch(viewer.window._qt_viewer.canvas._scene_canvas)
 
 
+def bare() -> None:
+    """The same in a window of napari that none of our docks is in."""
+    viewer = napari.Viewer()
+    viewer.window.resize(1500, 900)
+    settle(1.0)
+    watch = Watch(viewer.window._qt_viewer.canvas._scene_canvas)
+    noise = np.random.default_rng(1).random((512, 512)).astype(np.float32)
+    marks: list[Any] = []
+    print("napari alone:")
+    for what in ("first image layer", "second image layer", "remove an image layer"):
+        settle(0.3)
+        watch.restart()
+        if what.startswith("remove"):
+            viewer.layers.remove(marks.pop())
+        else:
+            marks.append(viewer.add_image(noise))
+        settle(1.5)
+        clock, processor = watch.longest
+        print(f"  {what:34} {clock:7.1f} ms, {processor:7.1f} ms of processor")
+    viewer.close()
+
+
 def sample(folder: Path, only: str, profiled: str) -> list[str]:
     """The sample grid: sites, frames, links, layers, saving."""
     shutil.copytree(SAMPLE, folder / "sample")
@@ -203,6 +226,7 @@ def main() -> int:
     parser.add_argument("--grid", choices=("sample", "large", "both"), default="both")
     asked = parser.parse_args()
     over = []
+    bare()
     with tempfile.TemporaryDirectory() as name:
         if asked.grid != "large":
             over += sample(Path(name), asked.only, asked.profile)
