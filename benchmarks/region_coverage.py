@@ -17,6 +17,7 @@ import numpy as np
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames import Affine, fit
 from napari_clxem.samples import FramePoints, PointGrid, point_grid
+from napari_clxem.samples.points import HEIGHTS
 from napari_clxem.session.beads import STITCH_SD, bead_link
 from napari_clxem.session.chain import WITHIN_INSTRUMENT, seen_along_z
 from napari_clxem.session.description import OBLIQUE_VIEW
@@ -39,7 +40,11 @@ class Outcome:
 def session_of(grid: PointGrid, rng: np.random.Generator) -> Session:
     """Link a grid of points as the automatic chain would."""
     frames = tuple(
-        Frame(name=name, ndim=points.pose.ndim, z=(0.0, 2.0) if points.pose.ndim == 2 else None)
+        Frame(
+            name=name,
+            ndim=points.pose.ndim,
+            z=HEIGHTS[points.pose.modality] if points.pose.ndim == 2 else None,
+        )
         for name, points in grid.frames.items()
     )
     links = []
