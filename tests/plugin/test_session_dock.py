@@ -317,8 +317,8 @@ def test_save_as_save_and_back_to_the_saved_file(dock, workspace, tmp_path, qtbo
     files(monkeypatch, tmp_path / "kept")
     click(qtbot, dock, "Save as…")
     place = tmp_path / "kept.clxem.json"
-    assert load(place).name == "made"
     qtbot.waitUntil(lambda: "kept.clxem.json · saved" in texts(dock), timeout=5000)
+    assert load(place).name == "made"
     workspace.store.commit(lambda s: edits.rename(s, "new"), "Rename")
     qtbot.waitUntil(lambda: "unsaved steps" in texts(dock), timeout=5000)
     button(dock, "Back to the saved file").click()
@@ -327,6 +327,7 @@ def test_save_as_save_and_back_to_the_saved_file(dock, workspace, tmp_path, qtbo
     assert workspace.store.session.name == "new"
     qtbot.waitUntil(shown_button(dock, "Save").isEnabled, timeout=5000)
     click(qtbot, dock, "Save")
+    qtbot.waitUntil(lambda: not workspace.saver.busy, timeout=5000)
     assert load(place).name == "new"
 
 
