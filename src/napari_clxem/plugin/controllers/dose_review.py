@@ -25,6 +25,7 @@ from napari_clxem.plugin.controllers.dose_scene import (
     drawn_footprints,
     is_enough,
     raster,
+    rounded_up,
     scene,
 )
 from napari_clxem.plugin.controllers.dose_settings import Settings
@@ -86,7 +87,7 @@ class DoseReview:
         warm()
         self._settled = timer(SETTLED, self._on_settled)
         self.pointer = Pointer(viewer, lambda: self._zero)
-        self._slice = Slice(viewer, self.refresh)
+        self._slice = Slice(viewer, self._on_slice)
         workspace.refreshed.connect(self.refresh)
         camera = viewer.scene.camera.events
         camera.center.connect(self._on_camera)
@@ -205,7 +206,7 @@ class DoseReview:
         """Follow the document and the view."""
         session, view = self.workspace.store.session, self.workspace.view
         asked = self.settings
-        z = self._slice.height(axes_of(session, view.frame), view.origin[0])
+        z = self._height
         of = (
             session.exposures, session.frames, session.links, view.frame, asked.material,
             asked.included, z,
@@ -316,7 +317,7 @@ class DoseReview:
             return
         self._picture = found
         if found.highest > self._most:
-            self._most = _rounded_up(found.highest)
+            self._most = rounded_up(found.highest)
         self._draw(found)
         self.changed.emit()
 
@@ -373,6 +374,16 @@ class DoseReview:
     def _on_camera(self) -> None:
         self._settled.start()
 
+    @property
+    def _height(self) -> float | None:
+        """That of the slice shown, frame µm; None in a plane."""
+        session, view = self.workspace.store.session, self.workspace.view
+        return self._slice.height(axes_of(session, view.frame), view.origin[0])
+
+    def _on_slice(self) -> None:
+        if self._of and self._of[-1] != self._height:
+            self.refresh()
+
     def _on_settled(self) -> None:
         shown, grid = self._scene, self._grid
         if shown is None:
@@ -382,11 +393,3 @@ class DoseReview:
         if self._picture is not None and self._layers.layer(LINE) is not None:
             self._draw(self._picture)
         self._outline()
-
-
-def _rounded_up(value: float) -> float:
-    """Give the next number of two digits."""
-    if value <= 0:
-        return 0.0
-    step = 10.0 ** (np.floor(np.log10(value)) - 1)
-    return float(np.ceil(value / step) * step)

@@ -320,3 +320,11 @@ def drawn_footprints(
     lines = drawn_outlines(shown, nearest(shown, place, upto, chosen), chosen)
     room = room_for(len(every), MOST_OUTLINES, MOST_WINGS)
     return footprint_lines([replace(one, polygon=one.polygon - zero) for one in lines], width, room)
+
+
+def rounded_up(value: float) -> float:
+    """Give the next number of two digits."""
+    if value <= 0:
+        return 0.0
+    step = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return float(np.ceil(value / step) * step)
