@@ -17,7 +17,7 @@ from napari_clxem.frames import Affine, Fit, Route, UncertainAffine, fit
 from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import Lamella, LamellaRecord
 from napari_clxem.session.geometry import complete, estimate, graph, solve
-from napari_clxem.session.model import Link, Session
+from napari_clxem.session.model import Frame, Link, Session
 
 # Heights over the mid-plane of what a lamella cuts and is picked in its map, sd, µm.
 CUT_SD = 0.2
@@ -70,15 +70,24 @@ def milled(session: Session, site: str | None, frame: str) -> Milled | None:
     Milled or None
         The best known of several views; None where no view is linked with the volume.
     """
+    views = tuple(
+        one.frame for one in session.datasets if (one.modality, one.site) == (MILLS, site)
+    )
+    return _milled(session.frames, session.links, views, frame)
+
+
+@lru_cache(maxsize=64)
+def _milled(
+    frames: tuple[Frame, ...], links: tuple[Link, ...], views: tuple[str, ...], frame: str
+) -> Milled | None:
+    ways = graph(Session(frames=frames, links=links))
     found = []
-    for dataset in session.datasets:
-        if dataset.modality != MILLS or dataset.site != site:
-            continue
+    for view in views:
         try:
-            route = graph(session).transform(frame, dataset.frame)
+            route = ways.transform(frame, view)
         except NoPathError:
             continue
-        one = _seen(route, dataset.frame)
+        one = _seen(route, view)
         if one is not None:
             found.append(one)
     return min(found, key=lambda one: one.sd, default=None)
