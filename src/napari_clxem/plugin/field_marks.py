@@ -13,7 +13,7 @@ from napari_clxem.plugin.lamella_marks import OTHER_BOX, OUTLINE, outline_lines
 from napari_clxem.plugin.layers import UNIT, LayerData
 
 # Width of outlines, µm.
-LINE = 0.08
+LINE = 0.2
 # A symbol besides the word: states are told apart in any colour.
 SYMBOLS = {"planned": "square", "taken": "disc", "dropped": "x"}
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QLineEdit,
+    QMainWindow,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_clxem.errors import ClxemError
 from napari_clxem.plugin import keys
@@ -18,7 +27,7 @@ from napari_clxem.plugin.controllers.targets_scene import fib_datasets
 from napari_clxem.plugin.controllers.targets_warnings import box_warnings, target_warnings
 from napari_clxem.plugin.controllers.targets_words import ranked, target_words
 from napari_clxem.plugin.widgets.beside import Beside
-from napari_clxem.plugin.widgets.dock import Dock, around, page, show_words
+from napari_clxem.plugin.widgets.dock import WIDTH, Dock, around, page, show_words
 from napari_clxem.plugin.widgets.parts import (
     Fold,
     bold,
@@ -140,7 +149,7 @@ class TargetsWidget(Dock):
         work.addWidget(self._box)
         work.addWidget(self._export)
         self._fields = Fold("SXT sites")
-        self._fields_first = True
+        self._fields_first, self._had_view = True, False
         self._fields.column.addWidget(self.sites)
         work.addWidget(self._fields)
         column.addWidget(self._work)
@@ -263,6 +272,16 @@ class TargetsWidget(Dock):
         if targets.fib is not None and around(self) is not None:
             self._beside.open()
         self._beside.show(targets.fib is not None)
+        if self._had_view and targets.fib is None:
+            self._narrow()
+        self._had_view = targets.fib is not None
+
+    def _narrow(self) -> None:
+        """Leave the room of the FIB canvas to the main one."""
+        ours = around(self)
+        window = None if ours is None else ours.parentWidget()
+        if ours is not None and isinstance(window, QMainWindow):
+            window.resizeDocks([ours], [WIDTH], Qt.Orientation.Horizontal)
 
     def _show_target(self) -> None:
         target = self.targets.target
