@@ -293,3 +293,12 @@ def test_a_poor_pick_is_told_from_poor_links(plan):
     sure = replace(aim, target=replace(target, sigma=(0.1, 0.1, 0.1)))
     assert pick_sentence("tomogram", box, [sure]) == ""
     assert pick_sentence("stack", box, [aim]) == ""
+
+
+def test_a_drift_found_after_the_dock_has_gone_changes_nothing(newer, plan, qtbot):
+    targets = plan.targets
+    before = session(plan)
+    targets.drift.follow(newer)
+    targets.drift.release()
+    qtbot.waitUntil(lambda: not targets.drift.busy, timeout=20000)
+    assert session(plan) == before

@@ -41,6 +41,7 @@ class Advice:
     def __init__(self, targets: Targets) -> None:
         self._targets = targets
         self._worker: Any = None
+        self._released = False
         self.free = self.every = False
         self.proposal: Proposal | None = None
         self.limit = self.gain = ""
@@ -52,6 +53,7 @@ class Advice:
 
     def release(self) -> None:
         """Give up what is being worked out."""
+        self._released = True
         if self._worker is not None:
             self._worker.quit()
 
@@ -109,6 +111,8 @@ class Advice:
         return (low + off, high + off)
 
     def _take(self, found: Proposal, names: tuple[str, ...]) -> None:
+        if self._released:  # the thread could not be stopped in time
+            return
         new = self._targets.record is None
         self._targets.boxes.keep(found.lamella, names, new=new)
         if new:
@@ -118,7 +122,8 @@ class Advice:
 
     def _done(self) -> None:
         self._worker = None
-        self._targets.changed.emit()
+        if not self._released:
+            self._targets.changed.emit()
 
     def explain(self) -> None:
         """Say what limits the lamella, and work out what more beads would bring to it."""

@@ -45,6 +45,7 @@ class Drift:
     def __init__(self, targets: Targets) -> None:
         self._targets = targets
         self._worker: Any = None
+        self._released = False
         self.said = ""
 
     @property
@@ -54,6 +55,7 @@ class Drift:
 
     def release(self) -> None:
         """Give up what is being worked out."""
+        self._released = True
         if self._worker is not None:
             self._worker.quit()
 
@@ -104,6 +106,8 @@ class Drift:
             return drift_by_images(before, after, (pixel[-2], pixel[-1])), "correlation"
 
         def take(found: tuple[UncertainAffine, str]) -> None:
+            if self._released:  # the thread could not be stopped in time
+                return
             self._keep(old, newer, moved_view(base, found[0]), *found)
 
         self._worker = create_worker(work, _start_thread=False)
@@ -136,7 +140,8 @@ class Drift:
 
     def _done(self) -> None:
         self._worker = None
-        self._targets.changed.emit()
+        if not self._released:
+            self._targets.changed.emit()
 
 
 def check_alike(old: Dataset, newer: Dataset) -> None:
