@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from napari_clxem.errors import ReadError
 from napari_clxem.io import open_image, open_images
+from napari_clxem.io.readers import stitching
+from napari_clxem.io.readers.stitching import Canvas, Coarse, Kept, Tile, stitched
 
 HEAD = "PixelSpacing = 20\nImageSize = 6 4\nMontage = 1\n\n"
 
@@ -126,3 +131,73 @@ def test_real_montage(shared_data, write_mrc, tmp_path):
     x, y = (int(v) // 100 for v in aligned[10])
     assert shown[y + 19, x + 25] == 10
     assert image.scale == pytest.approx((0.0656139, 0.0656139))
+
+
+def means(picture, step):
+    rows, columns = (n // step for n in picture.shape)
+    cut = picture[: rows * step, : columns * step].astype(float)
+    return cut.reshape(rows, step, columns, step).mean(axis=(1, 3))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_coarse_parts_are_averages(data):
+    """Whatever the block that they are kept in, and in whichever order they are asked for."""
+    picture = np.random.default_rng(1).uniform(1, 900, (37, 53)).astype("<f4")
+    tiles = tuple(Tile(r, c, 19, 28) for r in (0, 18) for c in (0, 25))
+
+    def pixels(number):
+        tile = tiles[number]
+        return picture[tile.row : tile.row + 19, tile.column : tile.column + 28]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stitching, "CHUNK", 16)
+        canvas = Canvas(Path(__file__), (37, 53), picture.dtype, tiles, pixels)
+        for _ in range(3):
+            step = data.draw(st.sampled_from([2, 4, 8, 16]))
+            coarse = Coarse(canvas, step)
+            exact = means(picture, step)
+            assert coarse.shape == exact.shape
+            parts = tuple(
+                slice(
+                    data.draw(st.integers(0, n - 1)),
+                    data.draw(st.integers(1, n)),
+                    data.draw(st.integers(1, 3)),
+                )
+                for n in exact.shape
+            )
+            np.testing.assert_allclose(coarse[parts], exact[parts], rtol=1e-5)
+
+
+def test_coarse_pictures_are_read_once():
+    reads = []
+    picture = np.random.default_rng(2).integers(0, 9000, (4100, 4096)).astype(np.uint16)
+
+    def pixels(number):
+        reads.append(number)
+        return picture
+
+    canvas = Canvas(Path(__file__), picture.shape, picture.dtype, (Tile(0, 0, 4100, 4096),), pixels)
+    full, half, fourth, eighth = stitched(canvas, "once")
+    assert [level.shape for level in (half, fourth, eighth)] == [
+        (2050, 2048),
+        (1025, 1024),
+        (512, 512),
+    ]
+    found = np.asarray(eighth)
+    assert np.abs(found - means(picture, 8)).max() <= 1  # rounded twice
+    assert len(reads) == 4  # once for each block
+    np.testing.assert_array_equal(np.asarray(eighth[200:400, 100:500]), found[200:400, 100:500])
+    assert np.abs(np.asarray(fourth) - means(picture, 4)).max() <= 0.5
+    assert len(reads) == 6  # the last rows are in none of the eighth
+    np.testing.assert_array_equal(np.asarray(full[4090:, :5]), picture[4090:, :5])
+
+
+def test_no_more_is_kept_than_is_allowed():
+    kept = Kept(1000)
+    reads = []
+    for number in [0, 1, 2, 3, 0]:
+        kept.get((number,), lambda number=number: reads.append(number) or np.zeros(400, np.uint8))
+    assert reads == [0, 1, 2, 3, 0]
+    kept.get((3,), lambda: reads.append("again"))
+    assert reads[-1] == 0

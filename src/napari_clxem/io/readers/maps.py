@@ -21,7 +21,7 @@ from napari_clxem.io.image import Channel, StagePosition
 from napari_clxem.io.readers import tiff
 from napari_clxem.io.readers.maps_xml import METRE, Layer, layers, read_xml
 from napari_clxem.io.readers.ome_xml import tag
-from napari_clxem.io.readers.stitching import Canvas, Tile, stitched
+from napari_clxem.io.readers.stitching import Canvas, Tile, single, stitched
 from napari_clxem.io.stored import Stored
 
 KIND = "a MAPS project"
@@ -143,7 +143,7 @@ def _mosaic(root: Path, name: str, tiles: dict[Place, Path], layer: Layer | None
     if len(tiles) < whole:
         missing.append(f"{whole - len(tiles)} of {whole} tiles are missing and show as zeros.")
     return Stored(
-        levels=(stitched(canvas, name),),
+        levels=stitched(canvas, name),
         axes=("y", "x"),
         pixel={"y": one.pixel.get("y") or pixel, "x": pixel},
         channels=(Channel(""),),
@@ -228,12 +228,15 @@ def _pyramid(root: Path, folder: Path, known: Sequence[Layer]) -> Stored:
     full, *others = sorted(canvases, key=lambda one: one.shape[1], reverse=True)
     coarser = [one for one in others if one.dtype == full.dtype and _halved(full, one)]
     name = folder.relative_to(root).as_posix().removesuffix("/data")
+    levels = tuple(single(one, name, i) for i, one in enumerate((full, *coarser)))
+    if not coarser:
+        levels = stitched(full, name)
     layer = _of_channel(folder, known)
     stage = None
     if layer is not None and layer.stage is not None:
         stage = StagePosition((math.nan, *layer.stage), layer.rotation, convention="fei")
     return Stored(
-        levels=tuple(stitched(one, name, i) for i, one in enumerate((full, *coarser))),
+        levels=levels,
         axes=("y", "x"),
         pixel=pixel,
         channels=(Channel(""),),

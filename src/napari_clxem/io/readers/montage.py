@@ -77,7 +77,7 @@ def _joined(
         **image.meta,
         "montage": {"pieces": len(chosen), "section": height, "coordinates": aligned or "planned"},
     }
-    return replace(image, levels=(stitched(canvas, "montage", height),), axes=("y", "x"), meta=meta)
+    return replace(image, levels=stitched(canvas, "montage", height), axes=("y", "x"), meta=meta)
 
 
 def _place(section: Section, key: str) -> tuple[int, int] | None:

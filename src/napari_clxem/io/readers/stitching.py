@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,11 @@ from napari_clxem.io.readers.planes import forward, numbered
 
 # Side of the chunks that a canvas is shown in.
 CHUNK = 2048
+# Bytes of coarse pictures that are kept, in all; and up to which step they are averaged from the
+# pixels themselves, while coarser ones come from the next finer one.
+MOST_KEPT, DIRECT = 96 << 20, 4
+# A level whose rows and columns are no more than this is the last one.
+SMALL = 1024
 # Pixels along a side that a canvas may have, and how often its tiles may fit into it.
 LARGEST, SPARSEST = 1 << 22, 1000
 
@@ -46,6 +55,8 @@ class Canvas:
         there is none.
     pixels : callable
         Gives the pixels of the tile of a number, sliceable; picklable.
+    token : int
+        Tells it from every other one of this process.
     """
 
     path: Path
@@ -53,6 +64,7 @@ class Canvas:
     dtype: np.dtype[Any]
     tiles: tuple[Tile, ...]
     pixels: Callable[[int], Any]
+    token: int = field(default_factory=partial(next, count()), compare=False, repr=False)
 
     @property
     def ndim(self) -> int:
@@ -61,7 +73,7 @@ class Canvas:
 
     def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
         (rows, columns), turn = forward(key, self.shape)
-        whole = np.zeros((rows.stop - rows.start, columns.stop - columns.start), self.dtype)
+        whole = np.zeros(_extent(rows, columns), self.dtype)
         for number, tile in enumerate(self.tiles):
             top, bottom = max(rows.start, tile.row), min(rows.stop, tile.row + tile.height)
             left, right = (
@@ -79,6 +91,126 @@ class Canvas:
                     left - columns.start : right - columns.start,
                 ] = part
         return whole[:: rows.step, :: columns.step][turn][numbered(key, 2)]
+
+
+class Kept:
+    """What was read last of coarse pictures, up to so many bytes in all.
+
+    A map that is moved on the screen asks for nearly the same pixels again and again, and each of
+    them lies in another page of its file.
+    """
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._most, self._held = most, 0
+        self._blocks: OrderedDict[tuple[int, ...], np.ndarray[Any, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(
+        self, key: tuple[int, ...], read: Callable[[], np.ndarray[Any, Any]]
+    ) -> np.ndarray[Any, Any]:
+        """Give a block that is held, or read and hold it."""
+        with self._lock:
+            if key in self._blocks:
+                self._blocks.move_to_end(key)
+                return self._blocks[key]
+        block = read()
+        with self._lock:
+            if key not in self._blocks:
+                self._blocks[key] = block
+                self._held += block.nbytes
+            while self._held > self._most and len(self._blocks) > 1:
+                self._held -= self._blocks.popitem(last=False)[1].nbytes
+        return block
+
+
+_KEPT = Kept()
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """A canvas at 1 / `step` of its size, each pixel the average of those it stands for.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        In full resolution.
+    step : int
+        A power of 2, at most :data:`CHUNK`.
+    """
+
+    canvas: Canvas
+    step: int
+
+    @property
+    def path(self) -> Path:
+        """The file, for messages."""
+        return self.canvas.path
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns; what is left over at the end is not in them."""
+        rows, columns = self.canvas.shape
+        return max(1, rows // self.step), max(1, columns // self.step)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return self.canvas.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return 2
+
+    def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
+        (rows, columns), turn = forward(key, self.shape)
+        whole = np.empty(_extent(rows, columns), self.dtype)
+        side = CHUNK // self.step
+        for row in range(rows.start // side, -(-rows.stop // side)):
+            for column in range(columns.start // side, -(-columns.stop // side)):
+                block = self.block(row, column)
+                top, left = row * side, column * side
+                low = max(rows.start, top), max(columns.start, left)
+                high = min(rows.stop, top + side), min(columns.stop, left + side)
+                whole[
+                    low[0] - rows.start : high[0] - rows.start,
+                    low[1] - columns.start : high[1] - columns.start,
+                ] = block[low[0] - top : high[0] - top, low[1] - left : high[1] - left]
+        return whole[:: rows.step, :: columns.step][turn][numbered(key, 2)]
+
+    def block(self, row: int, column: int) -> np.ndarray[Any, Any]:
+        """Give the block of a number: kept from before, or averaged from the next finer level."""
+
+        def read() -> np.ndarray[Any, Any]:
+            if self.step <= DIRECT:
+                finer, factor = self.canvas[_span(row), _span(column)], self.step
+            else:
+                finer, factor = Coarse(self.canvas, self.step // 2).block(row, column), 2
+            return _averaged(finer, factor)
+
+        return _KEPT.get((self.canvas.token, row, column, self.step), read)
+
+
+def _extent(*parts: slice) -> tuple[int, ...]:
+    return tuple(max(0, part.stop - part.start) for part in parts)
+
+
+def _span(number: int) -> slice:
+    return slice(number * CHUNK, (number + 1) * CHUNK)
+
+
+def _averaged(pixels: np.ndarray[Any, Any], factor: int) -> np.ndarray[Any, Any]:
+    rows, columns = (max(1, n // factor) for n in pixels.shape)
+    high, wide = (min(factor, n) for n in pixels.shape)
+    wide_numbers = pixels.itemsize > (4 if pixels.dtype.kind == "f" else 2)
+    exact = np.float64 if wide_numbers else np.float32
+    # rows first: they lie one behind the other
+    cut = pixels[: rows * high, : columns * wide].reshape(rows, high, columns * wide)
+    added = cut.sum(axis=1, dtype=exact)
+    found = added.reshape(rows, columns, wide).sum(axis=2) / exact(high * wide)
+    if pixels.dtype.kind in "iu":
+        found = np.rint(found)
+    return np.asarray(found, pixels.dtype)
 
 
 @dataclass(frozen=True)
@@ -157,8 +289,8 @@ def check_size(path: Path, shape: tuple[int, ...], area: int) -> None:
         )
 
 
-def stitched(canvas: Canvas, *what: object) -> Any:
-    """Give a canvas as a lazy array.
+def stitched(canvas: Canvas, *what: object) -> tuple[Any, ...]:
+    """Give a canvas as lazy arrays: in full resolution, and in levels of half the size each.
 
     Parameters
     ----------
@@ -174,10 +306,20 @@ def stitched(canvas: Canvas, *what: object) -> Any:
     """
     area = sum(tile.height * tile.width for tile in canvas.tiles)
     check_size(canvas.path, canvas.shape, area)
+    levels, step = [_lazy(canvas, *what)], 2
+    while max(canvas.shape) > SMALL * step // 2 and step <= CHUNK and canvas.dtype.kind in "iuf":
+        levels.append(_lazy(Coarse(canvas, step), *what, step))
+        step *= 2
+    return tuple(levels)
+
+
+def single(canvas: Canvas, *what: object) -> Any:
+    """Give a canvas in full resolution alone, where coarser levels are stored; see `stitched`."""
+    check_size(canvas.path, canvas.shape, sum(t.height * t.width for t in canvas.tiles))
     return _lazy(canvas, *what)
 
 
-def _lazy(source: Canvas | Stack, *what: object) -> Any:
+def _lazy(source: Canvas | Coarse | Stack, *what: object) -> Any:
     import dask.array as da
     from dask.base import tokenize
 
