@@ -65,10 +65,11 @@ def leftovers(
     room, places = room_for(normal.shape[1], offsets.shape[1])
     most = data.shape[1]
     expected = np.zeros(most, np.float32)
+    no = most < 0
     for n in rows:
         gather(
             data[n], offsets[n if len(offsets) > 1 else 0], at[n], beads, tables, step, noise,
-            False, most, expected, expected, bead, degrees, half, room, places, normal[n], sums[n],
+            no, most, expected, expected, bead, degrees, half, room, places, normal[n], sums[n],
         )  # fmt: skip
 
 
@@ -131,6 +132,8 @@ def fit(
     for k in range(1 + ndim):
         linear[beads + k] = first_background + k
     none, half = np.zeros((0, ndim), np.int64), np.ones(ndim)
+    # Literals would have the compiler make a kernel for each.
+    nobody, yes, no = len(none) - 1, len(none) == 0, len(none) > 0
     for n in rows:
         here, pixels, at, edge = offsets[n if len(offsets) > 1 else 0], data[n], now[n], normal[n]
         at[:] = start[n]
@@ -138,8 +141,8 @@ def fit(
         for k in range(beads):
             at[linear[k]] = 1.0
         gather(
-            pixels, here, at, beads, tables, step, noise, True, passes[0, 0], model[0], model[0],
-            -1, none, half, room, places, edge, sums,
+            pixels, here, at, beads, tables, step, noise, yes, passes[0, 0], model[0], model[0],
+            nobody, none, half, room, places, edge, sums,
         )  # fmt: skip
         for a in range(len(linear)):
             change[a] = edge[linear[a], size]
@@ -153,8 +156,8 @@ def fit(
             most = passes[k, 0]
             begin[:] = at
             gather(
-                pixels, here, at, beads, tables, step, noise, False, most, model[side],
-                model[side], -1, none, half, room, places, edge, sums,
+                pixels, here, at, beads, tables, step, noise, no, most, model[side],
+                model[side], nobody, none, half, room, places, edge, sums,
             )  # fmt: skip
             last[n], damping = np.inf, 1e-3
             for _ in range(passes[k, 1]):
@@ -185,8 +188,8 @@ def fit(
                         away = abs(trial[a] - at[a]) * np.sqrt(matrix[a, a] / (1.0 + damping))
                         moved = max(moved, away)
                 gather(
-                    pixels, here, trial, beads, tables, step, noise, False, most, model[side],
-                    model[1 - side], -1, none, half, room, places, there, sums,
+                    pixels, here, trial, beads, tables, step, noise, no, most, model[side],
+                    model[1 - side], nobody, none, half, room, places, there, sums,
                 )  # fmt: skip
                 after = sums[0]
                 for a in range(first_width, first_background):
