@@ -91,7 +91,7 @@ def _grow(
     pairs, before = np.zeros((0, 2), dtype=np.intp), b""
     oblique = search.first.shape[1] > ndim
     hand = -1.0 if not oblique and np.linalg.det(linear) < 0 else 1.0
-    absorbed = 3 if oblique else ndim
+    absorbed, affine = (3 if oblique else ndim), False
     reach = 2.0
     for turn in range(_ROUNDS):
         mapped = search.first @ linear.T + shift
@@ -116,7 +116,7 @@ def _grow(
     if len(pairs) <= absorbed or not _plausible(search, linear):
         return None
     distance = distance * tolerance[pairs[:, 0]] / search.tolerance
-    odds = _odds(search, tree, mapped, linear, pairs, distance)
+    odds = _odds(search, tree, mapped, linear, pairs, distance, affine)
     return Correspondence(pairs, linear, shift, odds)
 
 
@@ -256,6 +256,7 @@ def _odds(
     linear: Floats,
     pairs: Indices,
     miss: Floats,
+    sheared: bool,
 ) -> float:
     """Log odds against chance; where the second set is clustered, chance is what it is there."""
     visible = search.visible(mapped)
@@ -263,7 +264,7 @@ def _odds(
 
     def odds(density: float) -> float:
         source = search.first[pairs[:, 0]]
-        seen = Seen(source, miss, search.tolerance, unpaired, density, search.told)
+        seen = Seen(source, miss, search.tolerance, unpaired, density, search.told, sheared)
         return log_odds(seen, linear, search.possible)
 
     # Clusters only make chance likelier, and need no look where it is likely enough.

@@ -27,6 +27,9 @@ _TOLD, _UNTOLD = np.log([0.2, 0.7, 0.1]), np.log([1.0 / 3.0] * 3)
 
 _LEAST_SD = 1e-3
 
+_SHEAR = 0.25
+"""Shears that are possible where a map may shear: a correspondence is none beyond."""
+
 
 @dataclass(frozen=True)
 class Possible:
@@ -68,6 +71,8 @@ class Seen:
         Points of the second set per µm^d, at least what it is about the pairs.
     told : bool
         Whether the tolerance follows from localisation errors that were given.
+    sheared : bool
+        Whether the transform was free to shear.
     """
 
     source: Floats
@@ -76,6 +81,7 @@ class Seen:
     unpaired: int
     density: float
     told: bool = False
+    sheared: bool = False
 
 
 def log_odds(seen: Seen, linear: Floats, possible: Possible) -> float:
@@ -98,6 +104,8 @@ def log_odds(seen: Seen, linear: Floats, possible: Possible) -> float:
     paired = np.log(1.0 - shares + shares * ratio).sum(axis=1)
     likelihood = paired + seen.unpaired * np.log(1.0 - _SHARES[:, None])
     width = np.array([_log_width(seen.source, linear, one, possible) for one in sd])
+    if seen.sheared:
+        width += np.array([_log_shears(seen.source, linear, one) for one in sd])
     total = likelihood + width + (_TOLD if seen.told else _UNTOLD)
     top = float(total.max())
     return (
@@ -110,6 +118,16 @@ def _log_scale(linear: Floats, possible: Possible) -> float:
     size = np.log(max(float(np.sqrt((linear**2).sum() / len(linear))), 1e-300))
     sd = max(possible.scale_sd, _LEAST_SD)
     return float(-0.5 * min(((size - possible.mean) / sd) ** 2, 50.0))
+
+
+def _log_shears(source: Floats, linear: Floats, sd: float) -> float:
+    """Log share of the possible shears that the pairs allow."""
+    ndim = len(linear)
+    count = ndim * (ndim + 1) // 2 - 1
+    size = np.sqrt((linear**2).sum() / ndim)
+    arm = size * np.sqrt(((source - source.mean(axis=0)) ** 2).sum() / ndim)
+    share = np.sqrt(2.0 * np.pi) * sd / max(float(arm), 1e-12) / _SHEAR
+    return float(count * min(np.log(share), 0.0))
 
 
 def _log_width(source: Floats, linear: Floats, sd: float, possible: Possible) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
+from math import atan2, cos, hypot, sin, sqrt
 
 import numpy as np
 
@@ -339,14 +340,28 @@ def _projections(spread: Floats, cross: Floats) -> list[Floats]:
         return []
     plane, normal = vectors[:, 1:], vectors[:, 0]
     along = cross @ plane / values[1:]
-    squares, axes = np.linalg.eigh(along @ along.T)
-    missing = np.sqrt(max(squares[1] - squares[0], 0.0)) * axes[:, 0]
-    found = [along @ plane.T + sign * np.outer(missing, normal) for sign in (1.0, -1.0)]
+    (first, mixed), (_, second) = (along @ along.T).tolist()
+    # eigenvalues and axes of a symmetric 2 x 2 matrix in closed form
+    turn = 0.5 * atan2(2.0 * mixed, first - second)
+    length = sqrt(2.0 * hypot(0.5 * (first - second), mixed))
+    missing = np.array([[-sin(turn) * length], [cos(turn) * length]]) * normal
+    shown = along @ plane.T
+    found = [shown + missing, shown - missing]
     if values[0] > _FLAT**2 * values[2]:
-        found.append(np.linalg.solve(spread, cross.T).T)
-    # the nearest matrices with orthogonal rows of one length
-    left, sizes, right = np.linalg.svd(np.array(found), full_matrices=False)
-    return list(sizes.mean(axis=1)[:, np.newaxis, np.newaxis] * (left @ right))
+        found.append(_orthogonal(np.linalg.solve(spread, cross.T).T))
+    return found
+
+
+def _orthogonal(linear: Floats) -> Floats:
+    """Give the nearest (2, 3) matrix with orthogonal rows of one length: by its polar part."""
+    (first, mixed), (_, second) = (linear @ linear.T).tolist()
+    root = sqrt(max(first * second - mixed * mixed, 0.0))
+    size = sqrt(first + second + 2.0 * root)
+    if root <= 1e-12 * size * size:  # rows along one line: no turn is the nearest
+        left, sizes, right = np.linalg.svd(linear, full_matrices=False)
+        return np.asarray(sizes.mean() * left @ right)
+    square = np.array([[first + root, mixed], [mixed, second + root]]) / size
+    return np.asarray(0.5 * np.trace(square) * np.linalg.solve(square, linear))
 
 
 def _turns(ndim: int) -> Floats:
