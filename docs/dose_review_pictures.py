@@ -53,9 +53,11 @@ def exposures() -> tuple[Exposure, ...]:
 
 def settle(dock: DoseWidget, seconds: float = 1.0) -> None:
     """Let everything be computed and drawn."""
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or dock.review.busy or dock.plan.planner.working.busy:
+    still = time.perf_counter()
+    while time.perf_counter() < still + seconds:
         QApplication.processEvents()
+        if dock.review.busy or dock.plan.planner.working.busy:
+            still = time.perf_counter()
 
 
 def main() -> None:
