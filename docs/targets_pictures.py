@@ -74,6 +74,7 @@ def main(session: str, folder: str) -> None:
         viewer.screenshot(str(out / "targets-solid.png"), canvas_only=True, flash=False)
         viewer.dims.ndisplay = 2
         dock.sites.fields.propose()
+        wait_for(viewer, lambda: not dock.sites.fields.busy)
         workspace_for(viewer).show_site(None, "vlm-map")
         wait_for(viewer)
         dock._fields.unfold()

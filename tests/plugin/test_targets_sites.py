@@ -109,9 +109,10 @@ def test_targets_near_each_other_share_a_field(fib_grid):
     assert {one.targets for one in small} == {("A1",), ("A2",), ("A3",)}
 
 
-def test_fields_are_kept_in_the_session_and_taken_back(dock, tmp_path):
+def test_fields_are_kept_in_the_session_and_taken_back(dock, tmp_path, qtbot):
     fields = dock.sites.fields
     button(dock, "Propose sites").click()
+    qtbot.waitUntil(lambda: not fields.busy, timeout=20000)
     (record,) = session(dock).fields
     assert record.name == "A1"
     assert "SXT fields" in dock.viewer.layers
@@ -132,9 +133,10 @@ def test_fields_are_kept_in_the_session_and_taken_back(dock, tmp_path):
     assert not dock.sites._table.isVisibleTo(dock.sites)
 
 
-def test_a_field_is_dragged_by_its_middle(dock):
+def test_a_field_is_dragged_by_its_corner(dock, qtbot):
     fields = dock.sites.fields
     fields.propose()
+    qtbot.waitUntil(lambda: not fields.busy, timeout=20000)
     (record,) = session(dock).fields
     here = fields.places("main")[record.id]
     other = np.array(here) + np.array([2.0, -1.5])

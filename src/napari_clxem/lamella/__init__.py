@@ -33,6 +33,7 @@ from napari_clxem.lamella.milling import (
     milling_angle,
     stage_tilt,
 )
+from napari_clxem.lamella.optics import Optics
 from napari_clxem.lamella.outline import (
     Outline,
     in_outline,
@@ -60,7 +61,7 @@ from napari_clxem.lamella.presets import (
 )
 from napari_clxem.lamella.proposal import Losses, Proposal, propose
 from napari_clxem.lamella.record import LamellaRecord
-from napari_clxem.lamella.sites import Optics, SiteProposal, judge_site, propose_sites
+from napari_clxem.lamella.sites import SiteProposal, judge_site, propose_sites
 from napari_clxem.lamella.slab import Lamella
 from napari_clxem.lamella.statistics import (
     BY_EYE,

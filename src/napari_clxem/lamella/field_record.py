@@ -10,7 +10,8 @@ import numpy as np
 
 from napari_clxem.errors import LamellaError
 from napari_clxem.frames.affine import Floats
-from napari_clxem.lamella.sites import Optics, SiteProposal
+from napari_clxem.lamella.optics import Optics
+from napari_clxem.lamella.sites import SiteProposal
 
 if TYPE_CHECKING:
     from typing import Self

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from napari_clxem.errors import LamellaError
 from napari_clxem.frames import as_points
 from napari_clxem.frames.affine import Floats
+from napari_clxem.lamella.optics import Optics
 from napari_clxem.lamella.slab import checked_outline, inside_polygon
 
 #: Tells which points (n, 2) µm (y, x) must not be irradiated.
@@ -65,50 +66,9 @@ class SiteProposal:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Optics:
-    """What a tilt series irradiates.
-
-    Parameters
-    ----------
-    size : tuple of float
-        Height and width (y, x) of the field, µm.
-    beam_radius : float
-        Radius of the beam with its halo, µm.
-    tilts : tuple of float
-        Lowest and highest tilt, degrees.
-    axis_azimuth : float
-        Tilt axis from +y towards -x, degrees.
-    height : float
-        Largest distance of anything irradiated from the tilt axis along the beam, µm.
-    """
-
-    size: tuple[float, float] = (13.0, 13.0)
-    beam_radius: float = 10.0
-    tilts: tuple[float, float] = (-60.0, 60.0)
-    axis_azimuth: float = 0.0
-    height: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (min(self.size) > 0 and self.beam_radius > 0 and self.height >= 0):
-            raise LamellaError("Field, beam radius and height of the X-ray optics are above 0 µm.")
-        if max(abs(tilt) for tilt in self.tilts) >= 90 or self.tilts[0] > self.tilts[1]:
-            raise LamellaError(
-                f"Tilts from {self.tilts[0]:g}° to {self.tilts[1]:g}° cannot be used; give a range "
-                "from low to high within ±90°."
-            )
-
-    def halo(self, corners: int = 32) -> Floats:
-        """Give the outline of what is irradiated about the aim, (corners, 2) µm (y, x).
-
-        The beam reaches R / cos θ across the tilt axis, and R along it.
-        """
-        steepest = np.deg2rad(max(abs(tilt) for tilt in self.tilts))
-        reach = self.beam_radius / np.cos(steepest) + self.height * np.tan(steepest)
-        turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-        along, across = self.beam_radius * np.cos(turn), reach * np.sin(turn)
-        a, b = np.cos(np.deg2rad(self.axis_azimuth)), np.sin(np.deg2rad(self.axis_azimuth))
-        return np.column_stack([along * a + across * b, across * a - along * b])
+def _within(points: Floats, low: Floats, high: Floats) -> np.ndarray:
+    """Tell which points (n, 2) lie in a box."""
+    return np.asarray(((points >= low) & (points <= high)).all(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,11 +103,16 @@ class _Ground:
         for test in self.forbidden:
             touched |= np.asarray(test(probes)).astype(bool)
         for polygon in self.polygons:
-            touched |= inside_polygon(probes, polygon)
+            near = np.flatnonzero(_within(probes, polygon.min(axis=0), polygon.max(axis=0)))
+            touched[near] |= inside_polygon(probes[near], polygon)
         spoilt = np.asarray(touched.reshape(len(centres), -1).any(axis=1))
-        for index in np.flatnonzero(~spoilt):  # a small area may lie between the probes
-            outline = halo + centres[index]
-            spoilt[index] = any(inside_polygon(p, outline).any() for p in self.polygons)
+        for polygon in self.polygons:  # a small area may lie between the probes
+            low, high = (
+                polygon.min(axis=0) - halo.max(axis=0),
+                polygon.max(axis=0) - halo.min(axis=0),
+            )
+            for index in np.flatnonzero(~spoilt & _within(centres, low, high)):
+                spoilt[index] = bool(inside_polygon(polygon, halo + centres[index]).any())
         return np.asarray(~spoilt)
 
     def counted(self, centres: Floats) -> np.ndarray:

@@ -9,8 +9,8 @@ from napari_clxem.dose import Exposure
 from napari_clxem.io.image import Orientation
 from napari_clxem.lamella.field_record import FieldRecord
 from napari_clxem.lamella.intersection import Overlap
+from napari_clxem.lamella.optics import Optics
 from napari_clxem.lamella.record import LamellaRecord
-from napari_clxem.lamella.sites import Optics
 from napari_clxem.lamella.slab import Lamella
 from napari_clxem.session.model import (
     Dataset,

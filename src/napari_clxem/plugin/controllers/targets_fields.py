@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_info
 from psygnal import Signal
 
@@ -26,7 +27,7 @@ from napari_clxem.plugin.controllers.targets_stages import write_fields
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.field_marks import field_lines, field_points, halo_lines
 from napari_clxem.session import Session, edits
-from napari_clxem.session.model import Dataset
+from napari_clxem.session.model import Dataset, Target
 
 
 class Fields:
@@ -54,11 +55,16 @@ class Fields:
         self.optics = Optics()
         self._map = self._chosen = ""
         self._live: FieldRecord | None = None
+        self._worker: Any = None
+        self._released = False
         workspace.refreshed.connect(self.refresh)
         self.refresh()
 
     def release(self) -> None:
         """Take the fields out of the canvas."""
+        self._released = True
+        if self._worker is not None:
+            self._worker.quit()
         self.workspace.refreshed.disconnect(self.refresh)
         self._marks.release()
 
@@ -66,6 +72,11 @@ class Fields:
     def session(self) -> Session:
         """The document."""
         return self.workspace.store.session
+
+    @property
+    def busy(self) -> bool:
+        """Whether fields are being looked for."""
+        return self._worker is not None
 
     @property
     def map(self) -> Dataset | None:
@@ -92,7 +103,7 @@ class Fields:
 
     def propose(self) -> None:
         """Propose fields for all targets of the grid that have none."""
-        self._add(lambda map_: propose_fields(self.session, map_, self.optics))
+        self._add(None)
 
     def put(self) -> None:
         """Put a field over the chosen target."""
@@ -100,21 +111,34 @@ class Fields:
         if target is None:
             show_info("Pick a target first; the field is put over it.")
             return
-        self._add(lambda map_: propose_fields(self.session, map_, self.optics, [target]))
+        self._add([target])
 
-    def _add(self, make: Callable[[Dataset], tuple[FieldRecord, ...]]) -> None:
+    def _add(self, targets: list[Target] | None) -> None:
+        """Look for fields in the background, and keep them."""
         map_ = self.map
-        if map_ is None:
-            show_info("The grid has no map to aim by; open one.")
+        if map_ is None or self.busy:
+            show_info("A field is being looked for." if self.busy else "The grid has no map yet.")
             return
-        try:
-            found = make(map_)
-        except ClxemError as error:
-            show_error(str(error))
+        self._worker = create_worker(
+            propose_fields, self.session, map_, self.optics, targets, _start_thread=False
+        )
+        self._worker.returned.connect(self._take)
+        self._worker.errored.connect(_say)
+        self._worker.finished.connect(self._done)
+        self._worker.start()
+        self.changed.emit()
+
+    def _take(self, found: tuple[FieldRecord, ...]) -> None:
+        if self._released:  # the thread could not be stopped in time
             return
         self._chosen = found[0].id
         names = ", ".join(one.name for one in found)
         self._commit(lambda s: edits.put(s, *found), f"Place fields for {names}")
+
+    def _done(self) -> None:
+        self._worker = None
+        if not self._released:
+            self.changed.emit()
 
     def amend(self, **values: Any) -> None:
         """Change the chosen field: name, status, verdict, tomogram and so on."""
@@ -213,3 +237,9 @@ class Fields:
             self.workspace.store.commit(edit, label)
         except ClxemError as error:
             show_error(str(error))
+
+
+def _say(error: Exception) -> None:
+    if not isinstance(error, ClxemError):
+        raise error
+    show_error(str(error))

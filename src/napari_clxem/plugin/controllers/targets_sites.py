@@ -202,6 +202,7 @@ class _Ground:
             self.optics,
             radii=np.array([one.radius for one, _ in meant]),
             names=[one.name or one.id for one, _ in meant],
+            exclusive=False,  # only the best of them is taken
             pointing=spread_of(np.array([_plane(one) for _, one in meant])),
             forbidden=self.forbidden,
             polygons=self.taken,

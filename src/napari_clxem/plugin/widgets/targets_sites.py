@@ -132,8 +132,8 @@ class SitesForm(QWidget):
         self._details.setVisible(record is not None)
         self._drop.setEnabled(record is not None)
         self._write.setEnabled(any(one.status == "planned" for one in session.fields))
-        self._put.setEnabled(bool(session.targets))
-        self._propose.setEnabled(bool(session.targets))
+        for pushed in (self._put, self._propose):
+            pushed.setEnabled(bool(session.targets) and not fields.busy)
         self._show_record()
 
     def _show_record(self) -> None:
