@@ -3,18 +3,24 @@
 ``python -P benchmarks/content_links.py --grids 10`` renders a site of each grid: a tomogram is
 looked for in the mosaic, and a fluorescence stack without a single bead in the tomogram. Wrong
 partners come from the next grid. Prints errors at the held targets, how honest the predicted
-ones are, and how many wrong partners were accepted.
+ones are, and how many wrong partners were accepted. ``--rows`` keeps what was done, so that a run
+of many grids can be cut into pieces.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parent))  # with -P, which spares numba our coverage.py
+
+from bead_plots import line_plot
 
 from napari_clxem.errors import NoMatch
 from napari_clxem.fiducials import align, relate, relate_section
@@ -106,14 +112,29 @@ def report(rows: list[Row]) -> None:
         errors = np.array([r.error for r in true if r.accepted])
         squares = np.array([r.square for r in true if r.accepted])
         print(f"\n{kind}: {len(true)} with the right partner, {len(alien)} with a wrong one")
-        print(f"  right {(errors < limit).sum() / len(true):.1%} (error under {limit * 1e3:.0f} "
-              f"nm), refused {len(true) - len(errors)}, wrong place {(errors >= limit).sum()}")  # fmt: skip
+        print(f"  right {(errors < limit).sum() / len(true):.1%} (under {limit * 1e3:.0f} nm), "
+              f"refused {len(true) - len(errors)}, wrong {(errors >= limit).sum()}")  # fmt: skip
         if len(errors):
             print(f"  error in the plane: median {np.median(errors) * 1e3:.0f} nm, rms "
                   f"{np.sqrt((errors**2).mean()) * 1e3:.0f} nm; over the predicted one "
                   f"{np.sqrt(np.median(squares) / 1.386):.2f} (1 is honest)")  # fmt: skip
         print(f"  wrong partners accepted: {sum(r.accepted for r in alien)} of {len(alien)}; "
               f"{np.median([r.seconds for r in true + alien]):.2f} s each")  # fmt: skip
+
+
+def plot(rows: list[Row]) -> None:
+    """Draw the share of links with the right partner that are made and within an error."""
+    steps = [0, 25, 50, 75, 100, 150, 200, 300]
+    series = []
+    for kind in LIMITS:
+        errors = [
+            r.error if r.accepted else np.inf for r in rows if r.kind == kind and not r.foreign
+        ]
+        if errors:
+            shares = [float(np.mean(np.array(errors) * 1e3 <= step)) for step in steps]
+            series.append((kind.split(",")[0], steps, shares))
+    line_plot("content-links", "Links by content that are made and within an error",
+              ("error in the plane, nm", "share of right partners"), series, 0.0, 1.0)  # fmt: skip
 
 
 def grid_rows(seed: int, size_name: str, verbose: bool = False) -> list[Row]:
@@ -164,6 +185,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=500, help="first seed")
     parser.add_argument("--size", default="tiny", help="how finely the grids are rendered")
     parser.add_argument("--rows", type=Path, help="file that results are added to and read from")
+    parser.add_argument("--plot", action="store_true", help="write docs/images/content-links.svg")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     rows = read(options.rows) if options.rows else []
@@ -177,6 +199,8 @@ def main() -> None:
             with options.rows.open("a") as file:
                 file.writelines(json.dumps(asdict(row)) + "\n" for row in found)
     report(rows)
+    if options.plot:
+        plot(rows)
     print(f"\na mosaic pixel is {find_size(options.size).mosaic * 1e3:.0f} nm")
 
 
