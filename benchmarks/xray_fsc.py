@@ -7,6 +7,7 @@ alone are `scipy.fft.rfftn` in single precision on all cores, as `fsc` uses them
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import time
 from collections.abc import Callable
@@ -68,13 +69,18 @@ def main() -> None:
 
     times = []
     for _ in range(options.repeats):  # by turns, since other work on the machine comes and goes
+        spent = time.process_time()
         took, curve = timed(lambda: fsc(one, two, 0.01), 1)
-        times.append((took, timed(transforms, 1)[0]))
+        between = time.process_time()
+        beside = timed(transforms, 1)[0]
+        times.append((took, beside, between - spent, time.process_time() - between))
     after = peak()
-    ours, alone = (min(each) for each in zip(*times, strict=True))
+    ours, alone, busy, busy_alone = (min(each) for each in zip(*times, strict=True))
     print(
-        f"{n}³ pair: fsc {ours:.2f} s, its two transforms {alone:.2f} s, ratio {ours / alone:.2f}"
+        f"{n}³ pair: fsc {ours:.2f} s, its two transforms {alone:.2f} s, ratio {ours / alone:.2f}; "
+        f"processor {busy:.2f} s and {busy_alone:.2f} s, ratio {busy / busy_alone:.2f}"
     )
+    print(f"load of the machine {os.getloadavg()[0]:.1f}")
     print(f"peak memory {before:.2f} GB with the pair loaded, {after:.2f} GB with fsc")
     if not options.no_numpy:
         plain, expected = timed(lambda: numpy_fsc(one, two), 1)
