@@ -93,7 +93,10 @@ def write_ome_tiff(
     work = Work(total, progress, cancelled)
     with (
         put_in_place(path, overwrite and path.is_file(), needed + needed // 3) as place,
-        TemporaryDirectory(dir=path.absolute().parent, prefix=f".{path.name}.") as folder,
+        # some systems do not remove a file that a stopped writing still maps into memory
+        TemporaryDirectory(
+            dir=path.absolute().parent, prefix=f".{path.name}.", ignore_cleanup_errors=True
+        ) as folder,
         tifffile.TiffWriter(place, bigtiff=needed > _LARGE) as file,
     ):
         for number, size in enumerate(sizes):
@@ -113,6 +116,7 @@ def write_ome_tiff(
                 software=False,
             )
             source = below
+        source = below = None
     return path
 
 
