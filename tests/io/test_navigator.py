@@ -130,3 +130,17 @@ def test_real_points(shared_data):
     assert {item.kind for item in items} == {"point"}
     assert items[0].stage == (-2.7133, -293.75687212609733, 560.5888568750142)
     np.testing.assert_array_equal(items[0].points, [items[0].stage[1:]])
+
+
+@pytest.mark.parametrize("values", ["1e308 1e308 -1e308 1e308", "1e-200 0 0 1e-200", "1 1 1 1"])
+def test_matrices_that_no_map_has_place_nothing(tmp_path, values):
+    path = tmp_path / "a.nav"
+    path.write_text(
+        "AdocVersion = 2.00\n[Item = 1]\nStageXYZ = 1 2 3\nType = 2\nMapFile = a.mrc\n"
+        f"MapScaleMat = {values}\nMapWidthHeight = 6 5\nMapMontage = 1\nMapBinning = 1e300\n"
+        "MontBinning = 1\n"
+    )
+    (item,) = read_navigator(path).items
+    assert item.stage_to_pixel is None
+    assert item.pixel_size is None
+    assert item.pixel_to_stage(5, 6) is None

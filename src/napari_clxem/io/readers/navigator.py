@@ -14,6 +14,8 @@ from napari_clxem.errors import ReadError
 from napari_clxem.io.readers.autodoc import Section, read_autodoc
 
 Kind = Literal["point", "polygon", "map"]
+# Pixels per µm² of a map, beyond which a scale matrix is damaged.
+_LEAST, _MOST = 1e-9, 1e12
 _KINDS: tuple[Kind, ...] = ("point", "polygon", "map")
 
 
@@ -76,14 +78,17 @@ class NavItem:
     def stage_to_pixel(self) -> NDArray[np.float64] | None:
         """Matrix (2, 2) from stage (X, Y) µm to pixels (x, y) of the shown map, y down.
 
-        That of a montage counts pixels of a piece, hence times MapBinning / MontBinning.
+        That of a montage counts pixels of a piece, hence times MapBinning / MontBinning. None where
+        it would make pixels of no size that an image has.
         """
         if self.scale_matrix is None:
             return None
         matrix = np.array(self.scale_matrix)
-        if self.montage and self.binning and self.montage_binning:
-            matrix = matrix * (self.binning / self.montage_binning)
-        return matrix
+        with np.errstate(all="ignore"):
+            if self.montage and self.binning and self.montage_binning:
+                matrix = matrix * (self.binning / self.montage_binning)
+            area = abs(float(np.linalg.det(matrix)))
+        return matrix if _LEAST < area < _MOST and np.isfinite(matrix).all() else None
 
     @property
     def pixel_size(self) -> float | None:
@@ -212,7 +217,9 @@ def _matrix(section: Section) -> tuple[tuple[float, float], tuple[float, float]]
         return None
     a, b, c, d = values[:4]
     scale = max(map(abs, values[:4]))
-    # a matrix of one direction, or none, places nothing
-    if not abs(a * d - b * c) > 1e-6 * scale**2:
+    if not 0 < scale < math.inf:
+        return None
+    # a matrix of one direction places nothing
+    if not abs(a / scale * (d / scale) - b / scale * (c / scale)) > 1e-6:
         return None
     return ((a, b), (c, d))
