@@ -12,7 +12,7 @@ from napari_clxem.frames import Affine
 from napari_clxem.lamella import Lamella, LamellaRecord
 from napari_clxem.samples import sample_folder
 from napari_clxem.session import load
-from napari_clxem.session.geometry import graph, solve, solve_in_space
+from napari_clxem.session.geometry import estimate, graph, solve, solve_in_space
 from napari_clxem.session.slabs import heights, laid, milled, slab_link, slab_placement
 
 
@@ -157,3 +157,16 @@ def test_landmarks_on_a_thin_plane_tell_its_tilt(sample):
         landmarks=tuple(replace(m, moving_sigma=None, fixed_sigma=None) for m in link.landmarks),
     )
     assert solve_in_space(unweighted, (0.0, 0.2)).matrix.shape == (2, 4)
+
+
+def test_a_link_that_only_sees_the_map_does_not_say_its_height(sample):
+    session, truth = sample
+    one = record(truth["lamellae"][0], truth)
+    link = next(x for x in session.links if x.fixed == one.frame)
+    seen = replace(link, id="seen", kind="content", landmarks=(), estimate=estimate(solve(link)))
+    lying = laid(replace(session, links=(*session.links, seen)), one)
+    assert [x.id for x in lying.links if x.fixed == one.frame] == [link.id]
+    volume = replace(link, id="space", kind="declared", landmarks=())
+    volume = replace(volume, estimate=estimate(solve_in_space(link, (0.0, 0.2))))
+    lying = laid(replace(session, links=(*session.links, volume)), one)
+    assert {x.id for x in lying.links if x.fixed == one.frame} == {link.id, "space"}

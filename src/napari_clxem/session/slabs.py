@@ -200,7 +200,8 @@ def laid(session: Session, record: LamellaRecord) -> Session:
     -------
     Session
         Links from volumes to the map by landmarks are maps of space, and the height of the map is
-        that of the lamella; as it was where there is no such link.
+        that of the lamella; other links between these, which only see the map, are left out. As it
+        was where there is no such link.
     """
     found: dict[str, UncertainAffine] = {}
     for link in session.links:
@@ -210,11 +211,13 @@ def laid(session: Session, record: LamellaRecord) -> Session:
                 found[link.id] = one
     if not found:
         return session
+    known = {link.moving for link in session.links if link.id in found}
     links = tuple(
         replace(link, kind="declared", landmarks=(), estimate=estimate(found[link.id]))
         if link.id in found
         else link
         for link in session.links
+        if link.id in found or not _views(link, record.frame, known)
     )
     exact = (record.lamella.centre[0], 0.0)
     frames = tuple(
@@ -222,6 +225,12 @@ def laid(session: Session, record: LamellaRecord) -> Session:
         for one in session.frames
     )
     return replace(session, links=links, frames=frames)
+
+
+def _views(link: Link, frame: str, known: set[str]) -> bool:
+    """Tell a link that only sees the map of a lamella, which does not say how high it lies."""
+    flat = link.estimate is None or len(link.estimate.matrix) < 4
+    return link.fixed == frame and link.moving in known and flat
 
 
 def slab_placement(session: Session, record: LamellaRecord, frame: str) -> Affine:
