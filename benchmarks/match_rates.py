@@ -31,7 +31,7 @@ from napari_clxem.samples import point_grid
 
 Sets = tuple[np.ndarray, np.ndarray, dict[int, int], dict]
 LEAST, SURE = 0.8, 0.95
-EDGES = (0.0, 0.02, 0.1, 0.3, 0.5, 0.8, 0.95, 0.99, 0.999, 1.0)
+EDGES = (0.0, 0.1, 0.3, 0.5, 0.8, 0.95, 1.0)
 
 
 @dataclass(frozen=True)
@@ -286,6 +286,7 @@ def reliability(every: list[Outcome]) -> None:
         if sure:
             wrong = sum(o.verdict == -1 for o in sure)
             print(f"  {task or 'all':30s}{wrong:5d} of {len(sure):5d}, {wrong / len(sure):.2%}")
+    said = [round(value, 2) for value in said]
     line_plot(
         "match-reliability", "Confidence of a match and how often it is right",
         ("confidence", "share right"),

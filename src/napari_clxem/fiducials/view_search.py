@@ -26,7 +26,7 @@ from napari_clxem.fiducials.plane_search import Nearest
 from napari_clxem.fiducials.profiles import Floats
 
 _TRIANGLES = 100
-_BUDGET = 250_000
+_BUDGET = 150_000
 """Views scored at most."""
 
 _LOOSE = 4.0
