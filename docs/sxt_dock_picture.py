@@ -14,6 +14,7 @@ import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_clxem import xray
+from napari_clxem.xray.pairing import enlarge
 from napari_clxem.xray.phantom import photograph, spheres
 
 IMAGES = Path(__file__).parent / "images"
@@ -85,6 +86,34 @@ def resolve(dock: Any) -> None:
     wait(lambda: dock.analysis.resolved is not None)
 
 
+def pair(viewer: Any, dock: Any) -> None:
+    """Pair two energies, the flats of one of which are off by 4 %."""
+    rng = np.random.default_rng(1)
+    iron = spheres(SHAPE, PLACES, DIAMETERS, [1.2, 0.9, 1.1, 1.4], PIXEL)
+    cell = spheres(SHAPE, np.array([[48, 48, 64]]) * PIXEL, 1.1, 0.95, PIXEL)
+    low, high = photograph(iron, cell, TILTS, PIXEL, HENKE, SCALE, PHOTONS, 0.3, rng)
+    ramp = np.linspace(0.98, 1.02, SHAPE[2], dtype=np.float32)
+    moved = np.stack([enlarge(one, 700 / 709, (1.5, -2.5)) for one in high * ramp])
+    um = {"units": ("um",) * 3, "axis_labels": ("image", "y", "x")}
+    names = ("Transmission 700 eV", "Transmission 709 eV")
+    for name, data in zip(names, (low, moved), strict=True):
+        viewer.add_image(data, name=name, scale=(PIXEL,) * 3, visible=False, **um)
+    dock.tabs.setCurrentWidget(dock.steps)
+    dock.steps.step.setCurrentIndex(3)
+    wait(lambda: True)
+    form = dock.steps.form
+    form.low.setCurrentText(names[0])
+    form.high.setCurrentText(names[1])
+    form.tilts.text.setText("-70 to 70 by 2")
+    dock.steps.start()
+    wait(lambda: dock.analysis.made is not None)
+    wait(lambda: True, 1.0)
+    dock.grab().save(str(IMAGES / "sxt-dock-pair.png"))
+    for layer in [one for one in viewer.layers if one.ndim == 3 and "eV" in one.name][-3:]:
+        viewer.layers.remove(layer)
+    viewer.layers.remove(next(one for one in viewer.layers if one.name.startswith("ΔOD")))
+
+
 def weigh(dock: Any) -> None:
     """Weigh the pair, beside the fluorescence."""
     tab = dock.density
@@ -104,6 +133,7 @@ def weigh(dock: Any) -> None:
 def draw() -> None:
     """Make the pictures."""
     viewer, dock = open_dock()
+    pair(viewer, dock)
     resolve(dock)
     dock.widget().grab().save(str(IMAGES / "sxt-dock-resolution.png"))
     weigh(dock)

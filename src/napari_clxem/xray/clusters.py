@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.int32]
 
-#: Of the peak: the core of a cluster is what is denser.
+#: Of the core's mean: what is denser bounds the core of a cluster.
 CORE = 0.5
+_SKIN = 1.2
+"""Voxels below that border that are left out of the core."""
+_ROUNDS = 4
 #: How much farther the surroundings of a cluster reach along z, where the missing wedge smears.
 ELONGATION = 2.0
 #: Margins out to which the local background is taken.
@@ -39,9 +42,12 @@ class Measured:
         Voxels of that shell.
     peak, core : float
         95th percentile of the labelled voxels, slightly smoothed, and mean of those (not smoothed)
-        where the smoothed ones are above half of it, g/cm³.
+        in the inside of what is above half the core, g/cm³.
+    core_voxels : int
+        Of the core.
     diameter : float
-        Of the disc with the area of the core seen along z, µm (the wedge smears along z).
+        Of the disc with the area, seen along z, of what is above half the core, µm (the wedge
+        smears along z).
     """
 
     centre: Floats
@@ -53,6 +59,7 @@ class Measured:
     shell: int
     peak: float
     core: float
+    core_voxels: int
     diameter: float
 
 
@@ -140,13 +147,12 @@ def _measured(
         ring &= _distance(others) > margin
     shell = int(ring.sum())
     local = float(np.median(part[ring])) if shell >= 20 else 0.0
-    # choosing the core by the noisy values themselves would choose what noise made dense
     calm = smoothed(part)
     peak = float(np.quantile(calm[mine], 0.95))
-    core = mine & (calm >= CORE * peak)
+    dense, core, core_voxels = _core(part, calm, mine, peak)
     places = np.argwhere(mine) + [s.start for s in wide]
     centre = np.average(places, axis=0, weights=np.maximum(inside, 1e-12)) * step
-    area = float(core.any(axis=0).sum() * step[1] * step[2])
+    area = float(dense.any(axis=0).sum() * step[1] * step[2])
     return Measured(
         centre=centre,
         voxels=int(mine.sum()),
@@ -156,9 +162,33 @@ def _measured(
         local=local,
         shell=shell,
         peak=peak,
-        core=float(part[core].mean(dtype=float)),
+        core=core,
+        core_voxels=core_voxels,
         diameter=2.0 * float(np.sqrt(area / np.pi)),
     )
+
+
+def _core(
+    part: Floats, calm: Floats, mine: NDArray[np.bool_], peak: float
+) -> tuple[NDArray[np.bool_], float, int]:
+    """Give what is above half the core's mean, that mean, and the voxels of the core.
+
+    Noise lifts a peak, and voxels at a border are above a threshold because of their noise: neither
+    may enter the density. So the core is what lies below the border, which follows from it.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    mean = peak
+    for _ in range(_ROUNDS):
+        dense = mine & (calm >= CORE * mean)
+        if not dense.any():
+            dense = mine & (calm >= calm[mine].max())
+        depth = np.asarray(distance_transform_edt(np.pad(dense, 1)))[1:-1, 1:-1, 1:-1]
+        inside = depth >= min(_SKIN, float(depth.max()))
+        before, mean = mean, float(part[inside].mean(dtype=float))
+        if mean <= 0 or abs(mean - before) < 1e-3 * before:
+            break
+    return dense, mean, int(inside.sum())
 
 
 def _distance(mask: NDArray[np.bool_]) -> Floats:

@@ -167,12 +167,12 @@ def _notes(pattern: float, pattern_sd: float, offset: float, offset_sd: float) -
     if pattern > max(TOLERATED, _SIGNIFICANT * pattern_sd):
         notes.append(
             f"The background of the two energies differs across the image by {pattern:.3f} ± "
-            f"{pattern_sd:.3f} of optical density at all tilts alike: the flats of one energy look "
+            f"{pattern_sd:.1g} of optical density at all tilts alike: the flats of one energy look "
             "off; use flats taken beside the series."
         )
     if np.isfinite(offset) and abs(offset) > max(TOLERATED, _SIGNIFICANT * offset_sd):
         notes.append(
-            f"Where nothing absorbs, the two energies differ by {offset:+.3f} ± {offset_sd:.3f} of "
+            f"Where nothing absorbs, the two energies differ by {offset:+.3f} ± {offset_sd:.1g} of "
             "optical density: check beam current, exposure times and darks."
         )
     return tuple(notes)

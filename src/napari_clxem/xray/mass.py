@@ -28,7 +28,7 @@ _CERTAIN = 8.0
 _SIZES = (1.0, 3.0, 5.0, 8.0, 12.0)
 """Diameters at which noise is measured, in voxels; the first is that of a voxel."""
 _STREAKS = 0.07
-"""Relative error that the streaks of other clusters leave in a mass, as measured on phantoms."""
+"""Relative error that streaks of other clusters leave in mass and density, seen on phantoms."""
 _PICOGRAMS = 1.0  # g/cm³ times µm³
 _PER_CM = 1e4  # 1/µm
 
@@ -277,7 +277,7 @@ def _cluster(
     contrast_sd: float,
 ) -> Cluster:
     """Correct what a cluster shows by what the wedge leaves of one of its size."""
-    share = level * sigma / seen.peak
+    share = level * sigma / max(seen.core, 1e-12)
     diameter, mass_share, core_share, slack = seen.diameter, 1.0, 1.0, 0.0
     if wedge is not None:
         diameter = float(wedge.true_diameter(seen.diameter))
@@ -292,7 +292,7 @@ def _cluster(
         slack = float(np.hypot((shares[1] - shares[0]) / 2, place)) / mass_share
         slack = float(np.hypot(slack, _STREAKS))
         cores = wedge.core_factor(around)
-        core_slack = float(abs(cores[1] - cores[0]) / 2 / core_share)
+        core_slack = float(np.hypot(abs(cores[1] - cores[0]) / 2 / core_share, _STREAKS))
     else:
         core_slack = 0.0
     mass = seen.whole * voxel * _PICOGRAMS / mass_share
@@ -301,7 +301,8 @@ def _cluster(
     rest = limits.sum_deviation(max(seen.shell, 1), voxel) * seen.surroundings / max(seen.shell, 1)
     noise = louder * float(np.hypot(own, 1.25 * rest)) * voxel / mass_share
     core = seen.core / core_share
-    core_noise = louder * float(np.interp(diameter, limits.diameters, limits.sigma)) / core_share
+    own = limits.sum_deviation(seen.core_voxels, voxel) / seen.core_voxels
+    core_noise = louder * own / core_share
     return Cluster(
         name=name,
         centre=(float(seen.centre[0]), float(seen.centre[1]), float(seen.centre[2])),

@@ -20,6 +20,8 @@ DETECTION = 6.1805
 _CUBE = 24
 _ENOUGH = 48
 """Slices from which a deviation is taken voxel by voxel."""
+_TAIL = 30
+"""Independent averages that have to lie in the tail by which limits are set."""
 _LARGEST = 2**24
 """Voxels looked at when the noise of averages is measured."""
 
@@ -199,6 +201,10 @@ def deviations(
 ) -> Floats:
     """Measure the standard deviation of averages over balls in the background.
 
+    Noise is stronger in some places than in others, so one in a thousand averages lies farther out
+    than 3.09 times the middle deviation: where enough are seen, the deviation that belongs to the
+    tail is given. It is that of the lower tail, in which the element cannot be.
+
     Parameters
     ----------
     values : (nz, ny, nx) array
@@ -219,7 +225,7 @@ def deviations(
     found = []
     for index, diameter in enumerate(diameters):
         if index == 0:
-            found.append(background(some, free)[1])
+            found.append(_of_tail(some, free, 1.0))
             continue
         kernel = ball(float(diameter), step).astype(np.float32)
         if any(k >= n for k, n in zip(kernel.shape, some.shape, strict=True)):
@@ -235,8 +241,21 @@ def deviations(
         if clear.sum() < 1000:
             found.append(found[-1] * float(diameters[index - 1] / diameter) ** 1.5)
             continue
-        found.append(min(background(averages, clear)[1], found[-1]))
+        found.append(min(_of_tail(averages, clear, float(1 / (kernel**2).sum())), found[-1]))
     return np.asarray(found)
+
+
+def _of_tail(values: Floats, free: Bools, each: float) -> float:
+    """Give the standard deviation by the lower tail; `each` values together are independent."""
+    from scipy.special import ndtri
+
+    middle, sd = background(values, free)
+    some = values[free]
+    share = max(1e-3, _TAIL * each / max(some.size, 1))
+    if share > 0.05:
+        return sd
+    tail = (middle - float(np.quantile(some, share))) / float(-ndtri(share))
+    return max(sd, tail)
 
 
 def _middle(shape: tuple[int, ...]) -> tuple[slice, ...]:

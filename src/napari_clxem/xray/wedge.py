@@ -19,7 +19,7 @@ from napari_clxem.xray.telling import Asked, Progress, Teller
 
 Floats = NDArray[np.floating[Any]]
 
-#: Thresholds, as shares of a cluster's peak, at which masses are calibrated.
+#: Thresholds, as shares of a cluster's core, at which masses are calibrated.
 SHARES = (0.08, 0.15, 0.25, 0.4, 0.6, 0.8)
 _SIZES = (1.25, 2.0, 3.0, 4.0, 6.0, 10.0, 16.0, 28.0)  # pixels
 _VOXEL = 1.3
@@ -38,11 +38,11 @@ class Wedge:
         Mean density inside the true outline, by how much of each voxel it covers, over the true
         density.
     core : (n,) ndarray
-        Mean density of what lies above half the peak over the true density.
+        Mean density of the core over the true density.
     measured : (n,) ndarray
         Diameter of that core seen along z, µm.
     shares : (m,) ndarray
-        Thresholds over peak.
+        Thresholds over core.
     mass : (n, m) ndarray
         Sum over a cluster labelled at such a threshold and its surroundings over the true mass.
     spread : (n,) ndarray
@@ -83,7 +83,7 @@ class Wedge:
         return float(np.interp(diameter, self.diameters, self.spread))
 
     def mass_share(self, diameter: float, share: float) -> float:
-        """Give the share of its mass that such a sphere shows, by threshold over peak."""
+        """Give the share of its mass that such a sphere shows, by threshold over core."""
         by_size = [np.interp(diameter, self.diameters, column) for column in self.mass.T]
         return float(np.interp(share, self.shares, by_size))
 
@@ -219,8 +219,8 @@ def _recovered(
     step = np.full(3, spacing)
     peak = float(np.quantile(smoothed(volume)[inside], 0.95))
     middle = np.unravel_index(int(np.argmax(volume * inside)), volume.shape)
-    shown = [_labelled(volume, share * peak, middle, step, margin) for share in SHARES]
-    half = shown[SHARES.index(0.4)]
+    half = _labelled(volume, 0.4 * peak, middle, step, margin)
+    shown = [_labelled(volume, share * half.core, middle, step, margin) for share in SHARES]
     total = float(truth.sum(dtype=float))
     factor = float((volume * truth).sum(dtype=float)) / total
     return (factor, half.core, half.diameter, *(each.whole / total for each in shown))
