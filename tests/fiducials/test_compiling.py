@@ -34,9 +34,10 @@ def test_numpy_finds_what_the_kernels_find(monkeypatch, flat, missing):
     monkeypatch.setattr(compiling, "ready", lambda name: None)
     plain = detect(image, spacing)
     assert len(compiled) >= 5
-    np.testing.assert_allclose(compiled.positions, plain.positions, atol=1e-6)
-    np.testing.assert_allclose(compiled.sigma, plain.sigma, rtol=1e-4)
-    np.testing.assert_allclose(compiled.snr, plain.snr, rtol=1e-4)
+    # in single precision a fit may stop one step, of less than a tenth of the error, sooner
+    assert np.all(np.abs(compiled.positions - plain.positions) < 0.03 * plain.sigma)
+    np.testing.assert_allclose(compiled.sigma, plain.sigma, rtol=1e-3)
+    np.testing.assert_allclose(compiled.snr, plain.snr, rtol=1e-3)
     assert [r.reason for r in compiled.rejected] == [r.reason for r in plain.rejected]
 
 
