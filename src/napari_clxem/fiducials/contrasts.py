@@ -31,6 +31,9 @@ _APART = 1.2
 _LEAST_SHARE, _LEAST_LEAD, _MOST_SD = 0.04, 1.5, 0.3
 """Share of the absorption explained, its lead over rivals, and sd in the plane, µm."""
 
+_CERTAIN, _DOUBT = 0.1, 6.0
+"""Sd in the plane from which on the lead has to be larger, µm, and by how much per µm."""
+
 
 @dataclass(frozen=True, eq=False)
 class ContentMatch:
@@ -219,7 +222,9 @@ def _relate(
     away = (np.array([_summit(s) for s in drawn]) - place) * pitch
     covariance = away.T @ away / len(away) + np.diag((0.1 * pitch) ** 2)
     sigma = np.sqrt(np.diag(covariance))
-    if score < _LEAST_SHARE or score < _LEAST_LEAD * rival or sigma[1:].max() > _MOST_SD:
+    # A place that parts of the image differ about has to lead further.
+    lead = _LEAST_LEAD + _DOUBT * max(float(sigma[1:].max()) - _CERTAIN, 0.0)
+    if score < _LEAST_SHARE or score < lead * rival or sigma[1:].max() > _MOST_SD:
         raise NoMatch(
             f"No place stands out: the best explains {score:.0%} of the features, another "
             f"{rival:.0%}, and parts of the image differ by {sigma[1:].max():.2f} µm; link the "
