@@ -25,7 +25,7 @@ from typing import Any
 import napari
 import numpy as np
 import tifffile
-from qtpy.QtCore import QTimer
+from event_loop import LIMIT_BLOCK, Watch, settle
 from qtpy.QtWidgets import QApplication
 
 from napari_clxem.dose import Exposure, breakdown, contours
@@ -36,40 +36,7 @@ from napari_clxem.session.opening import dataset_from_file
 
 WIDTH, RADIUS = 2000.0, 10.0  # µm
 TILTS = np.arange(-65.0, 66.0)
-LIMIT_BLOCK, LIMIT_LOOK = 100.0, 2.0  # ms
-TICK = 2  # ms
-
-
-class Watch:
-    """Longest silence of the event loop, painting taken off: clock and processor, ms."""
-
-    def __init__(self, canvas: Any) -> None:
-        self.longest = np.zeros(2)
-        self._painted, self._begun, self._last = np.zeros(2), np.zeros(2), now()
-        canvas.events.draw.connect(self._before, position="first")
-        canvas.events.draw.connect(self._after, position="last")
-        self._timer = QTimer()
-        self._timer.setInterval(TICK)
-        self._timer.timeout.connect(self._on_tick)
-        self._timer.start()
-
-    def restart(self) -> None:
-        self.longest, self._painted, self._last = np.zeros(2), np.zeros(2), now()
-
-    def _before(self, _event: Any) -> None:
-        self._begun = now()
-
-    def _after(self, _event: Any) -> None:
-        self._painted = self._painted + now() - self._begun
-
-    def _on_tick(self) -> None:
-        self.longest = np.maximum(self.longest, now() - self._last - self._painted)
-        self._last, self._painted = now(), np.zeros(2)
-
-
-def now() -> np.ndarray:
-    """Clock and processor time of this thread, ms."""
-    return np.array([time.perf_counter(), time.thread_time()]) * 1e3
+LIMIT_LOOK = 2.0  # ms
 
 
 def exposures(count: int) -> list[Exposure]:
@@ -112,12 +79,6 @@ def made(folder: Path, count: int) -> Session:
         targets=targets,
         exposures=tuple(exposures(count)),
     )
-
-
-def settle(seconds: float = 0.6) -> None:
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        QApplication.processEvents()
 
 
 def panned(viewer: Any, steps: int) -> float:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import Any
 import napari
 import numpy as np
 import tifffile
-from qtpy.QtCore import QTimer
+from event_loop import LIMIT_BLOCK, Watch, now, settle
 from qtpy.QtWidgets import QApplication
 
 from napari_clxem.frames import Calibration
@@ -36,45 +35,7 @@ from napari_clxem.session import Frame, Link, Session, Store
 from napari_clxem.session.model import Landmark
 from napari_clxem.session.opening import dataset_from_file
 
-LIMIT_MOVE, LIMIT_BLOCK = 16.0, 100.0  # ms
-TICK = 2  # ms
-
-
-class Watch:
-    """Notes how long the event loop does not answer, painting taken off: clock, processor (ms)."""
-
-    def __init__(self) -> None:
-        self.longest = [0.0, 0.0]
-        self._painted = np.zeros(2)
-        self._begun = np.zeros(2)
-        self._last = now()
-        self._timer = QTimer()
-        self._timer.setInterval(TICK)
-        self._timer.timeout.connect(self._on_tick)
-        self._timer.start()
-
-    def add(self, canvas: Any) -> None:
-        canvas.events.draw.connect(self._before, position="first")
-        canvas.events.draw.connect(self._after, position="last")
-
-    def restart(self) -> None:
-        self.longest, self._painted, self._last = [0.0, 0.0], np.zeros(2), now()
-
-    def _before(self, _event: Any) -> None:
-        self._begun = now()
-
-    def _after(self, _event: Any) -> None:
-        self._painted = self._painted + now() - self._begun
-
-    def _on_tick(self) -> None:
-        gap = now() - self._last - self._painted
-        self.longest = [max(a, float(b)) for a, b in zip(self.longest, gap, strict=True)]
-        self._last, self._painted = now(), np.zeros(2)
-
-
-def now() -> np.ndarray:
-    """Clock and processor time of this thread, ms."""
-    return np.array([time.perf_counter(), time.thread_time()]) * 1e3
+LIMIT_MOVE = 16.0  # ms
 
 
 def made(folder: Path, landmarks: int, images: int) -> Session:
@@ -110,12 +71,6 @@ def made(folder: Path, landmarks: int, images: int) -> Session:
         id="link", moving="moving", fixed="fixed", prior=Calibration(), landmarks=marks, robust=True
     )
     return Session(datasets=tuple(datasets), frames=tuple(frames), links=(link,))
-
-
-def settle(seconds: float = 0.6) -> None:
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        QApplication.processEvents()
 
 
 def dragged(dock: CorrelateWidget, moves: int) -> np.ndarray:

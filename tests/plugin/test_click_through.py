@@ -1,20 +1,10 @@
-"""A person at the mouse: the sample grid, landmarks by hand and by beads, to the saved file.
-
-The mouse is the window system's own (xdotool), so that what the user's hand would meet is met:
-docks, buttons, canvases, drags.
-"""
+"""A person at the mouse: the sample grid, landmarks by hand and by beads, to the saved file."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import time
-
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint
-from qtpy.QtWidgets import QApplication, QPushButton
+from hands import BY_HAND, Hand, large_window
 
 from napari_clxem.plugin.controllers import release, workspace_for
 from napari_clxem.plugin.sample import sample_session
@@ -22,60 +12,22 @@ from napari_clxem.plugin.widgets.correlate import CorrelateWidget
 from napari_clxem.session import Store, edits, load
 from napari_clxem.session.model import Link
 
-pytestmark = [
-    pytest.mark.gl,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("xdotool") is None or not os.environ.get("DISPLAY"),
-        reason="a mouse of the X window system is needed: install xdotool",
-    ),
-]
+pytestmark = BY_HAND
 
 MOVING, FIXED = "confocal-A", "tomogram-A"
 OLD = f"beads-{MOVING}-{FIXED}"
 
 
-class Hand:
-    """The mouse in one window."""
-
-    def __init__(self, viewer, dock) -> None:
-        self.viewer, self.dock = viewer, dock
-
-    def wait(self, until=lambda: True, seconds=0.15, most=60.0) -> None:
-        start = time.monotonic()
-        while time.monotonic() - start < seconds or not until():
-            QApplication.processEvents()
-            time.sleep(0.005)
-            assert time.monotonic() - start < most, "the window did not get there"
-
-    def mouse(self, *words) -> None:
-        subprocess.run(["xdotool", *(str(word) for word in words)], check=True, timeout=20)
-        self.wait()
-
-    def spot(self, canvas, place) -> tuple[int, int]:
+class CorrelateHand(Hand):
+    def where(self, canvas, place) -> tuple[int, int]:
         """Where a place of a canvas' frame is on the screen."""
         correlation = self.dock.correlation
-        model = correlation.model(canvas)
         held = self.viewer.window._qt_viewer if canvas == "main" else self.dock.canvas._viewer
-        native = held.canvas.native
-        apart = (np.asarray(place) - correlation.panel(canvas).zero)[-2:]
-        apart = (apart - model.scene.camera.center[-2:]) * model.scene.camera.zoom
-        y, x = np.array([native.height(), native.width()]) / 2 + apart
-        at = native.mapToGlobal(QPoint(round(x), round(y)))
-        inside = native.rect().contains(QPoint(round(x), round(y)))
-        assert inside, f"{place} is not in the {canvas} canvas"
-        return at.x(), at.y()
+        world = (np.asarray(place) - correlation.panel(canvas).zero)[-2:]
+        return self.spot(correlation.model(canvas), held, world)
 
     def click(self, canvas, place) -> None:
-        self.mouse("mousemove", *self.spot(canvas, place))
-        self.mouse("click", 1)
-
-    def press(self, text) -> None:
-        button = next(one for one in self.dock.findChildren(QPushButton) if one.text() == text)
-        self.dock.ensureWidgetVisible(button)
-        self.wait(button.isEnabled)
-        at = button.mapToGlobal(button.rect().center())
-        self.mouse("mousemove", at.x(), at.y())
+        self.mouse("mousemove", *self.where(canvas, place))
         self.mouse("click", 1)
 
     def step(self, text, store) -> None:
@@ -85,11 +37,8 @@ class Hand:
         self.wait(lambda: store.session is not before)
 
     def drag(self, canvas, place, pixels) -> None:
-        x, y = self.spot(canvas, place)
-        self.mouse("mousemove", x, y, "mousedown", 1)
-        for step in range(1, 6):
-            self.mouse("mousemove", x + step * pixels // 5, y)
-        self.mouse("mouseup", 1)
+        x, y = self.where(canvas, place)
+        self.drag_from((x, y), (x + pixels, y))
 
     def row(self, number) -> None:
         table = self.dock._table
@@ -103,18 +52,14 @@ class Hand:
 @pytest.fixture
 def hand(make_napari_viewer, tmp_path, monkeypatch):
     monkeypatch.undo()  # jobs spread over turns, as for a person
-    viewer = make_napari_viewer(show=True)
-    screen = QApplication.primaryScreen().size()
-    if screen.width() < 1580 or screen.height() < 960:
-        pytest.skip(f"the screen has only {screen.width()} x {screen.height()} pixels")
-    viewer.window.resize(1580, 960)
+    viewer = large_window(make_napari_viewer)
     workspace = workspace_for(viewer)
     session = load(sample_session())
     workspace.use(Store(edits.drop(session, Link, OLD)))
     dock = CorrelateWidget(viewer)
     viewer.window.add_dock_widget(dock, name="Correlate", area="right")
     workspace.show_first()
-    held = Hand(viewer, dock)
+    held = CorrelateHand(viewer, dock)
     held.wait(seconds=1.0)
     dock.choose(MOVING, FIXED)
     held.wait(lambda: dock.correlation.layers("main") and dock.correlation.layers("second"))

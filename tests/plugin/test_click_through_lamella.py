@@ -1,25 +1,17 @@
-"""A person at the mouse: the lamella of the sample, from its TEM map to the exported campaign.
-
-The mouse is the window system's own (xdotool), as in the click-through of the Correlate dock.
-"""
+"""A person at the mouse: the lamella of the sample, from its TEM map to the exported campaign."""
 
 from __future__ import annotations
 
 import csv
-import os
-import shutil
-import subprocess
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hands import BY_HAND, Hand, large_window
 from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import (
-    QApplication,
     QCheckBox,
     QFileDialog,
-    QPushButton,
     QStyle,
     QStyleOptionSlider,
 )
@@ -31,74 +23,25 @@ from napari_clxem.plugin.widgets.lamella import LamellaWidget
 from napari_clxem.session import Store, load
 from napari_clxem.session.geometry import place
 
-pytestmark = [
-    pytest.mark.gl,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("xdotool") is None or not os.environ.get("DISPLAY"),
-        reason="a mouse of the X window system is needed: install xdotool",
-    ),
-]
+pytestmark = BY_HAND
 
 
-class Hand:
-    """The mouse in a window with the dock."""
-
-    def __init__(self, viewer, dock) -> None:
-        self.viewer, self.dock = viewer, dock
-
-    def wait(self, until=lambda: True, seconds=0.15, most=90.0) -> None:
-        start = time.monotonic()
-        while time.monotonic() - start < seconds or not until():
-            QApplication.processEvents()
-            time.sleep(0.005)
-            assert time.monotonic() - start < most, "the window did not get there"
-
-    def mouse(self, *words) -> None:
-        subprocess.run(["xdotool", *(str(word) for word in words)], check=True, timeout=20)
-        self.wait()
-
-    def at(self, part, place) -> None:
-        self.dock.ensureWidgetVisible(part)
-        self.wait()
-        spot = part.mapToGlobal(place() if callable(place) else place)
-        self.mouse("mousemove", spot.x(), spot.y())
-
-    def press(self, text) -> None:
-        button = next(one for one in self.dock.findChildren(QPushButton) if one.text() == text)
-        self.wait(button.isEnabled)
-        self.at(button, lambda: button.rect().center())
-        self.mouse("click", 1)
-
+class LamellaHand(Hand):
     def tick(self, text) -> None:
-        box = next(one for one in self.dock.findChildren(QCheckBox) if one.text() == text)
-        self.at(box, lambda: QPoint(10, box.height() // 2))
-        self.mouse("click", 1)
+        self.press(text, QCheckBox, QPoint(10, 10))
 
-    def spot(self, place) -> tuple[int, int]:
+    def where(self, place) -> tuple[int, int]:
         """Where a place of the map (y, x) µm is on the screen."""
         shown = self.dock.lamella._to_display()
         world = shown[:2, :2] @ place + shown[:2, 2]
-        native = self.viewer.window._qt_viewer.canvas.native
-        camera = self.viewer.scene.camera
-        apart = (world - np.array(camera.center[-2:])) * camera.zoom
-        y, x = np.array([native.height(), native.width()]) / 2 + apart
-        at = native.mapToGlobal(QPoint(round(x), round(y)))
-        assert native.rect().contains(QPoint(round(x), round(y)))
-        return at.x(), at.y()
+        return self.spot(self.viewer, self.viewer.window._qt_viewer, world)
 
     def click(self, place) -> None:
-        self.mouse("mousemove", *self.spot(np.array(place)))
+        self.mouse("mousemove", *self.where(np.array(place)))
         self.mouse("click", 1)
 
     def pull(self, start, end) -> None:
-        first, last = self.spot(np.array(start)), self.spot(np.array(end))
-        self.mouse("mousemove", *first, "mousedown", 1)
-        for step in range(1, 6):
-            self.mouse(
-                "mousemove", *(a + (b - a) * step // 5 for a, b in zip(first, last, strict=True))
-            )
-        self.mouse("mouseup", 1)
+        self.drag_from(self.where(np.array(start)), self.where(np.array(end)))
 
     def slide(self, slider, share) -> None:
         """Drag the handle of a slider to a share of its way."""
@@ -108,7 +51,7 @@ class Hand:
         handle = style.subControlRect(
             QStyle.ComplexControl.CC_Slider, option, QStyle.SubControl.SC_SliderHandle, slider
         )
-        self.at(slider, handle.center)
+        self.point_at(slider, handle.center())
         start = slider.mapToGlobal(handle.center())
         end = slider.mapToGlobal(QPoint(round(share * slider.width()), handle.center().y()))
         self.mouse("mousedown", 1)
@@ -116,32 +59,17 @@ class Hand:
             self.mouse("mousemove", start.x() + (end.x() - start.x()) * step // 5, start.y())
         self.mouse("mouseup", 1)
 
-    def choose(self, text) -> None:
-        """Choose the TEM map of that name in the list."""
-        box = self.dock._map
-        if box.currentText() != text:
-            self.at(box, lambda: box.rect().center())
-            self.mouse("click", 1)
-            view = box.view()
-            index = box.model().index(box.findText(text), 0)
-            at = view.viewport().mapToGlobal(view.visualRect(index).center())
-            self.mouse("mousemove", at.x(), at.y(), "click", 1)
-
 
 @pytest.fixture
 def hand(make_napari_viewer, monkeypatch):
     monkeypatch.undo()  # jobs spread over turns, as for a person
-    viewer = make_napari_viewer(show=True)
-    screen = QApplication.primaryScreen().size()
-    if screen.width() < 1580 or screen.height() < 960:
-        pytest.skip(f"the screen has only {screen.width()} x {screen.height()} pixels")
-    viewer.window.resize(1580, 960)
+    viewer = large_window(make_napari_viewer)
     workspace = workspace_for(viewer)
     workspace.use(Store(load(sample_session())))
     dock = LamellaWidget(viewer)
     viewer.window.add_dock_widget(dock, name="Lamella overlap", area="right")
     workspace.show_first()
-    held = Hand(viewer, dock)
+    held = LamellaHand(viewer, dock)
     held.wait(seconds=1.5)
     yield held
     dock.close()
@@ -152,7 +80,7 @@ def test_from_the_tem_map_to_the_exported_campaign(hand, tmp_path, monkeypatch):
     dock, viewer = hand.dock, hand.viewer
     lamella, store = dock.lamella, workspace_for(hand.viewer).store
     begun = store.session
-    hand.choose("tem-A")
+    hand.choose(dock._map, "tem-A")
     hand.press("Show map")
     hand.wait(lambda: (lamella.map.id, 0) in lamella.workspace.layers.layers, seconds=2.0)
     hand.press("Trace")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
-import shutil
-import subprocess
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hands import BY_HAND, Hand, large_window
 from qtpy.QtCore import QPoint
-from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from napari_clxem.dose import conversion_factor
 from napari_clxem.plugin.controllers import release, workspace_for
@@ -20,46 +17,25 @@ from napari_clxem.plugin.sample import sample_session
 from napari_clxem.plugin.widgets.dose import DoseWidget
 from napari_clxem.session import Store, load
 
-pytestmark = [
-    pytest.mark.gl,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("xdotool") is None or not os.environ.get("DISPLAY"),
-        reason="a mouse of the X window system is needed: install xdotool",
-    ),
-]
+pytestmark = BY_HAND
 
 FRAME = "sxt-mosaic"
 FLUENCE = 30.0  # e⁻/Å²
 
 
-class Hand:
-    """The mouse and the keys in the window."""
-
-    def __init__(self, viewer, dock) -> None:
-        self.viewer, self.dock = viewer, dock
-
-    def wait(self, until=lambda: True, seconds=0.15, most=60.0) -> None:
-        start = time.monotonic()
-        while time.monotonic() - start < seconds or not until():
-            QApplication.processEvents()
-            time.sleep(0.005)
-            assert time.monotonic() - start < most, "the window did not get there"
-
+class DoseHand(Hand):
     def settle(self) -> None:
         self.wait(lambda: not self.dock.review.busy, 0.4)
 
-    def do(self, *words) -> None:
-        subprocess.run(["xdotool", *(str(word) for word in words)], check=True, timeout=20)
-        self.wait()
-
-    def click(self, widget, place=None) -> None:
+    def point_at(self, widget, place=None) -> None:
         for _ in range(2):  # what was said last may still move what is below it
             self.wait(seconds=0.25)
             self.dock.ensureWidgetVisible(widget)
-        self.wait()
-        at = widget.mapToGlobal(widget.rect().center() if place is None else place)
-        self.do("mousemove", at.x(), at.y(), "click", 1)
+        super().point_at(widget, place)
+
+    def click(self, widget, place=None) -> None:
+        self.point_at(widget, place)
+        self.mouse("click", 1)
 
     def press(self, text) -> None:
         self.click(
@@ -70,18 +46,9 @@ class Hand:
             )
         )
 
-    def choose(self, box, text) -> None:
-        self.click(box)
-        view = box.view()
-        self.wait(view.isVisible)
-        place = view.visualRect(view.model().index(box.findText(text), 0)).center()
-        at = view.viewport().mapToGlobal(place)
-        self.do("mousemove", at.x(), at.y(), "click", 1)
-        self.wait(lambda: not view.isVisible())
-
     def write(self, edit, text) -> None:
         self.click(edit)
-        self.do("key", "ctrl+a", "type", "--delay", 5, text)
+        self.mouse("key", "ctrl+a", "type", "--delay", 5, text)
 
     def tab(self, number) -> None:
         bar = self.dock.tabs.tabBar()
@@ -89,13 +56,9 @@ class Hand:
 
     def point(self, place) -> None:
         """Move the mouse to a place (y, x) of the frame shown."""
-        canvas = self.viewer.window._qt_viewer.canvas.native
-        camera = self.viewer.scene.camera
         zero = np.array(workspace_for(self.viewer).view.origin[1:])
-        apart = (np.asarray(place) - zero - camera.center[-2:]) * camera.zoom
-        y, x = np.array([canvas.height(), canvas.width()]) / 2 + apart
-        at = canvas.mapToGlobal(QPoint(round(x), round(y)))
-        self.do("mousemove", at.x() + 3, at.y() + 3, "mousemove", at.x(), at.y())
+        x, y = self.spot(self.viewer, self.viewer.window._qt_viewer, np.asarray(place) - zero)
+        self.mouse("mousemove", x + 3, y + 3, "mousemove", x, y)
 
     def said(self) -> str:
         every = self.dock.findChildren(QLabel)
@@ -105,17 +68,13 @@ class Hand:
 @pytest.fixture
 def hand(make_napari_viewer, monkeypatch):
     monkeypatch.undo()  # jobs spread over turns, as for a person
-    viewer = make_napari_viewer(show=True)
-    screen = QApplication.primaryScreen().size()
-    if screen.width() < 1580 or screen.height() < 960:
-        pytest.skip(f"the screen has only {screen.width()} x {screen.height()} pixels")
-    viewer.window.resize(1580, 960)
+    viewer = large_window(make_napari_viewer)
     workspace = workspace_for(viewer)
     workspace.use(Store(replace(load(sample_session()), exposures=()), journal=False))
     dock = DoseWidget(viewer)
     viewer.window.add_dock_widget(dock, name="Dose review", area="right")
     workspace.show_site("A", FRAME)
-    held = Hand(viewer, dock)
+    held = DoseHand(viewer, dock)
     held.wait(seconds=1.5)
     viewer.fit_to_view()
     held.settle()
@@ -155,9 +114,9 @@ def test_an_exposure_from_the_form_to_the_table(hand, tmp_path, monkeypatch):
     hand.wait()
     assert (slider.maximum(), review.upto) == (2, 2)
     hand.click(slider, QPoint(3, slider.height() // 2))
-    hand.do("key", "Home")
+    hand.mouse("key", "Home")
     assert review.upto == 0
-    hand.do("key", "Right")
+    hand.mouse("key", "Right")
     hand.settle()
     assert review.upto == 1
     each = FLUENCE * conversion_factor(300, "cell")
@@ -165,7 +124,7 @@ def test_an_exposure_from_the_form_to_the_table(hand, tmp_path, monkeypatch):
     hand.wait(lambda: review.pointer.below is not None and review.pointer.below.rows)
     assert review.pointer.below.dose == pytest.approx(each)
     hand.click(slider, QPoint(slider.width() - 4, slider.height() // 2))
-    hand.do("key", "End")
+    hand.mouse("key", "End")
     hand.settle()
     hand.point(np.add(made[0].aim, (1.0, 0.0)))
     hand.wait(lambda: f"{2 * each:.0f} MGy" in hand.said())

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import time
-
 import numpy as np
 import pytest
+from hands import Hand, large_window, needs_a_mouse
 from qtpy.QtCore import QPoint
-from qtpy.QtWidgets import QApplication, QLabel
+from qtpy.QtWidgets import QLabel
 
 from napari_clxem import xray
 from napari_clxem.plugin import keys
@@ -245,33 +241,17 @@ def test_the_resolution_is_mapped_as_a_layer(dock, qtbot):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    shutil.which("xdotool") is None or not os.environ.get("DISPLAY"),
-    reason="a mouse of the X window system is needed: install xdotool",
-)
+@needs_a_mouse
 def test_a_hand_at_the_mouse_reconstructs_a_series(make_napari_viewer, counts):
-    def wait(until=lambda: True, seconds=0.3, most=60.0):
-        start = time.monotonic()
-        while time.monotonic() - start < seconds or not until():
-            QApplication.processEvents()
-            time.sleep(0.005)
-            assert time.monotonic() - start < most, "the window did not get there"
+    viewer = large_window(make_napari_viewer, 1280, 880)
+    dock = SxtWidget(viewer)
+    hand = Hand(viewer, dock)
+    wait, mouse = hand.wait, hand.mouse
 
-    def mouse(*words):
-        subprocess.run(["xdotool", *(str(word) for word in words)], check=True, timeout=20)
-        wait()
-
-    def click(widget, at=None):
-        where = widget.mapToGlobal(widget.rect().center() if at is None else at)
-        mouse("mousemove", where.x(), where.y())
+    def click(widget, place=None):
+        hand.point_at(widget, place)
         mouse("click", 1)
 
-    viewer = make_napari_viewer(show=True)
-    screen = QApplication.primaryScreen().size()
-    if screen.width() < 1300 or screen.height() < 900:
-        pytest.skip(f"the screen has only {screen.width()} x {screen.height()} pixels")
-    viewer.window.resize(1280, 880)
-    dock = SxtWidget(viewer)
     viewer.window.add_dock_widget(dock, name="SXT analysis", area="right")
     low, _, flat = counts
     transmission = (low / flat).astype(np.float32)

@@ -1,6 +1,6 @@
 """A person at the mouse: from a target in the confocal slice to the file for the microscope.
 
-The mouse is the window system's own (xdotool). With CLXEM_PICTURES set to a folder, pictures of
+With CLXEM_PICTURES set to a folder, pictures of
 the steps are left there.
 """
 
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hands import BY_HAND, Hand, large_window
 from qtpy.QtCore import QPoint
-from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton
+from qtpy.QtWidgets import QCheckBox
 
 from napari_clxem.frames import Affine
 from napari_clxem.io.exchange import NavPoint, NavPolygon, read_list, read_positions, written_items
@@ -29,73 +27,32 @@ from napari_clxem.session import Store, edits, load
 from napari_clxem.session.geometry import graph
 from napari_clxem.session.model import Target
 
-pytestmark = [
-    pytest.mark.gl,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("xdotool") is None or not os.environ.get("DISPLAY"),
-        reason="a mouse of the X window system is needed: install xdotool",
-    ),
-]
+pytestmark = BY_HAND
 
 SITE, FRAME = "A", "confocal-A"
 
 
-class Hand:
-    """The mouse in the window."""
+class TargetsHand(Hand):
+    def is_ready(self) -> bool:
+        return not workspace_for(self.viewer).turns.busy
 
-    def __init__(self, viewer, dock) -> None:
-        self.viewer, self.dock = viewer, dock
-
-    def wait(self, until=lambda: True, seconds=0.15, most=60.0) -> None:
-        start = time.monotonic()
-        while time.monotonic() - start < seconds or not until():
-            QApplication.processEvents()
-            time.sleep(0.005)
-            assert time.monotonic() - start < most, "the window did not get there"
-
-    def mouse(self, *words) -> None:
-        subprocess.run(["xdotool", *(str(word) for word in words)], check=True, timeout=20)
-        self.wait(lambda: not workspace_for(self.viewer).turns.busy)
-
-    def spot(self, canvas, place) -> tuple[int, int]:
+    def where(self, canvas, place) -> tuple[int, int]:
         """Where a place (row, column) µm of a canvas is on the screen."""
         main = canvas == "main"
         model = self.viewer if main else self.dock.targets.second.model
         held = self.viewer.window._qt_viewer if main else self.dock.canvas._viewer
-        native = held.canvas.native
-        apart = (np.asarray(place) - model.scene.camera.center[-2:]) * model.scene.camera.zoom
-        y, x = np.array([native.height(), native.width()]) / 2 + apart
-        at = native.mapToGlobal(QPoint(round(x), round(y)))
-        assert native.rect().contains(QPoint(round(x), round(y))), f"{place} is not in {canvas}"
-        return at.x(), at.y()
+        return self.spot(model, held, place)
 
     def click(self, canvas, place) -> None:
-        self.mouse("mousemove", *self.spot(canvas, place))
+        self.mouse("mousemove", *self.where(canvas, place))
         self.mouse("click", 1)
 
     def drag(self, canvas, start, end, during=lambda: None) -> None:
-        (x, y), (to_x, to_y) = self.spot(canvas, start), self.spot(canvas, end)
-        self.mouse("mousemove", x, y, "mousedown", 1)
-        for step in range(1, 6):
-            self.mouse(
-                "mousemove", round(x + (to_x - x) * step / 5), round(y + (to_y - y) * step / 5)
-            )
-            during()
-        self.mouse("mouseup", 1)
+        self.drag_from(self.where(canvas, start), self.where(canvas, end), during)
         self.wait(seconds=0.4)
 
-    def press(self, text, kind=QPushButton) -> None:
-        button = next(
-            one for one in self.dock.findChildren(kind) if one.text().removeprefix("▸ ") == text
-        )
-        self.dock.ensureWidgetVisible(button)
-        self.wait(button.isEnabled)
-        left = kind is QCheckBox
-        place = QPoint(8, button.height() // 2) if left else button.rect().center()
-        at = button.mapToGlobal(place)
-        self.mouse("mousemove", at.x(), at.y())
-        self.mouse("click", 1)
+    def tick(self, text) -> None:
+        self.press(text, QCheckBox, QPoint(8, 10))
 
     def picture(self, name) -> None:
         folder = os.environ.get("CLXEM_PICTURES")
@@ -107,18 +64,14 @@ class Hand:
 @pytest.fixture
 def hand(make_napari_viewer, tmp_path, monkeypatch):
     monkeypatch.undo()  # jobs spread over turns, as for a person
-    viewer = make_napari_viewer(show=True)
-    screen = QApplication.primaryScreen().size()
-    if screen.width() < 1580 or screen.height() < 960:
-        pytest.skip(f"the screen has only {screen.width()} x {screen.height()} pixels")
-    viewer.window.resize(1580, 960)
+    viewer = large_window(make_napari_viewer)
     workspace = workspace_for(viewer)
     session = load(sample_session())
     workspace.use(Store(edits.drop(session, Target, *(one.id for one in session.targets))))
     dock = TargetsWidget(viewer)
     viewer.window.add_dock_widget(dock, name="Targets", area="right")
     workspace.show_site(SITE, FRAME)
-    held = Hand(viewer, dock)
+    held = TargetsHand(viewer, dock)
     held.wait(lambda: dock.targets.fib is not None and dock.canvas.isVisible(), seconds=2.0)
     held.wait(lambda: bool(dock.targets.second.layers), seconds=1.5)
     viewer.dims.set_point(0, 3.2)
@@ -145,7 +98,7 @@ def test_from_a_target_to_the_file_for_the_microscope(hand, tmp_path):
     viewer.scene.camera.center = (0.0, *(np.array(true.position) - origin)[1:])
     viewer.scene.camera.zoom = 22
     hand.wait(seconds=0.5)
-    hand.press("Snap", QCheckBox)
+    hand.tick("Snap")
     hand.press("Pick")
     hand.click("main", (np.array(true.position) - origin)[1:] + np.array([0.1, -0.1]))
     hand.wait(lambda: len(store.session.targets) == 1)
@@ -205,7 +158,7 @@ def test_from_a_target_to_the_file_for_the_microscope(hand, tmp_path):
     spread = aim.covariance + targets.placing**2 * np.eye(3)
     expected = capture_probability(cut.lamella, aim.position, target.radius, spread)
     assert cut.promised == pytest.approx(expected.volume_fraction)
-    hand.press("Expansion joints", QCheckBox)
+    hand.tick("Expansion joints")
     hand.wait(lambda: store.session.lamellae[0].joints is not None)
     hand.picture("click-4-cut.png")
 
