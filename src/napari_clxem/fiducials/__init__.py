@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_clxem.fiducials.caps import find_caps
 from napari_clxem.fiducials.compiling import warm
 from napari_clxem.fiducials.content import align
 from napari_clxem.fiducials.contrasts import ContentMatch, relate, relate_section
@@ -20,6 +21,7 @@ __all__ = [
     "View",
     "align",
     "detect",
+    "find_caps",
     "find_lattice",
     "lamella_region",
     "link_lattices",

@@ -120,12 +120,12 @@ def detect(
         Where another argument cannot be used.
     """
     image = image if hasattr(image, "shape") else np.asarray(image)
-    steps = _check_image(image, spacing)
+    steps = checked_image(image, spacing)
     _check_bead(diameter, kind, threshold, psf)
     usual = profiles_of(steps, diameter, kind, psf)[0]
     shape = geometry(steps, diameter, usual, 1.0 if kind == "bright" else -1.0)
     if min(image.shape) == 0:
-        return _no_beads(len(steps))
+        return no_beads(len(steps))
     told = _Told(progress, cancelled)
     told("searching for beads")
     fits = BlockFits(
@@ -140,7 +140,7 @@ def detect(
     told.share = 1.0
     told("done")
     if not len(fitted.snr):
-        return _no_beads(len(steps))
+        return no_beads(len(steps))
     return _collect(fitted, shape.diameter, float(np.prod(shape.fine)))
 
 
@@ -158,14 +158,15 @@ class _Told:
             self._progress(self.share, text)
 
 
-def _no_beads(ndim: int) -> Beads:
+def no_beads(ndim: int) -> Beads:
+    """Give the answer where there is no bead, in an image of `ndim` axes."""
     none = np.zeros(0)
     return Beads(
         np.zeros((0, ndim)), np.zeros((0, ndim)), np.zeros((0, ndim, ndim)), none, none, none
     )
 
 
-def _check_image(image: Any, spacing: ArrayLike) -> tuple[float, ...]:
+def checked_image(image: Any, spacing: ArrayLike) -> tuple[float, ...]:
     """Check image and spacing and give the spacing, one value per axis."""
     ndim = len(image.shape)
     if ndim not in (2, 3):

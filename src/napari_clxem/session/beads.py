@@ -8,16 +8,18 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_clxem.errors import ClxemError, NoMatch
-from napari_clxem.fiducials import Beads, detect, match
+from napari_clxem.fiducials import Beads, detect, find_caps, match
 from napari_clxem.frames import Calibration, Route, fit
 from napari_clxem.frames.affine import Floats
 from napari_clxem.io.image import SPATIAL, OpenedImage
+from napari_clxem.session.description import OBLIQUE_VIEW, UPRIGHT
 from napari_clxem.session.geometry import graph
 from napari_clxem.session.model import Dataset, Landmark, Link, Session
+from napari_clxem.session.views import seen, view_of
 
 # Instruments are calibrated to two percent and look down on the grid to a few degrees. The axial
-# scaling of a stack is known from theory to 0.02 in 1.5 where aperture and medium are; an ice surface
-# of a slope of a few degrees shears it by (ζ - 1) times that slope.
+# scaling of a stack is known from theory to 0.02 in 1.5 where aperture and medium are; an ice
+# surface of a slope of a few degrees shears it by (ζ - 1) times that slope.
 BETWEEN_INSTRUMENTS = Calibration(
     scale_sd=0.02, shear_sd=0.002, axial_sd=0.02, tilt_sd=2.5, axial_shear_sd=0.02
 )
@@ -103,6 +105,8 @@ def find_beads(image: OpenedImage, dataset: Dataset) -> Beads:
     ClxemError
         Where it has no pixel size, or cannot be read.
     """
+    if dataset.modality in UPRIGHT and axes_of(dataset) == 2:
+        return find_caps(image.data, spacing=spacing(dataset), diameter=BEAD_DIAMETER)
     look = LOOKS.get(kind_of(dataset), Look("bright"))
     return detect(
         bead_channel(image),
@@ -200,6 +204,8 @@ def spread(beads: Beads, dataset: Dataset) -> Floats:
 def linked(moving: Found, fixed: Found, session: Session, link: Link | None = None) -> Link:
     """Link two datasets by their beads: near where a known way puts them, else by the pattern.
 
+    In a FIB view the beads of a stack are looked for at the milling angle.
+
     Parameters
     ----------
     moving, fixed : tuple of Dataset and Beads
@@ -215,6 +221,8 @@ def linked(moving: Found, fixed: Found, session: Session, link: Link | None = No
         Where too few beads are certainly the same.
     """
     (moving_data, one), (fixed_data, other) = moving, fixed
+    if axes_of(moving_data) == 3 and fixed_data.modality in UPRIGHT:
+        return _seen_link(moving, fixed, link)
     start = known_way(session, moving_data, fixed_data, link)
     pairs = _paired(one, other, start)
     return bead_link(
@@ -224,6 +232,21 @@ def linked(moving: Found, fixed: Found, session: Session, link: Link | None = No
         (other.positions[pairs[:, 1]], spread(other, fixed_data)[pairs[:, 1]]),
         heights(session, moving_data, fixed_data),
     )
+
+
+def _seen_link(moving: Found, fixed: Found, link: Link | None) -> Link:
+    """Link a stack to a FIB view of it."""
+    (stack, beads), (image, marks) = moving, fixed
+    here, there = (beads.positions, spread(beads, stack)), (marks.positions, spread(marks, image))
+    found = seen(here, there, SCALE, SURE, view_of(image), link)
+    first, second = found.pairs.T
+    made = bead_link(
+        stack.frame,
+        image.frame,
+        (here[0][first], here[1][first]),
+        (there[0][second], np.hypot(there[1][second], found.excess)),
+    )
+    return replace(made, prior=OBLIQUE_VIEW, upright=True)
 
 
 def known_way(

@@ -37,8 +37,9 @@ Progress = Callable[[float, str], None]
 # One instrument is calibrated against itself.
 WITHIN_INSTRUMENT = Calibration(scale_sd=0.01, shear_sd=0.003, axial_sd=0.02, tilt_sd=0.3)
 
-# By beads, by the correlation of one contrast, by the features of two, or those of a slab.
-How = Literal["beads", "content", "features", "section"]
+# By beads, also in a view along the grid, by the correlation of one contrast, by the features of
+# two, or those of a slab.
+How = Literal["beads", "view", "content", "features", "section"]
 # Moving modality, fixed modality, axes of either, same site, and how.
 Step = tuple[tuple[str, int], tuple[str, int], How]
 STEPS: tuple[Step, ...] = (
@@ -49,6 +50,7 @@ STEPS: tuple[Step, ...] = (
     (("sxt", 3), ("sxt", 2), "content"),
     (("confocal", 3), ("sxt", 3), "beads"),
     (("confocal", 3), ("sxt", 3), "features"),
+    (("confocal", 3), ("fib", 2), "view"),
     (("sxt", 3), ("tem", 2), "section"),
 )
 # Landmarks from which on a link needs no features beside them.
@@ -106,7 +108,7 @@ def chain(session: Session, opened: Opener, progress: Progress | None = None) ->
         if progress is not None:
             progress(index / len(jobs), f"{moving.name} → {fixed.name}")
         both = moving.id, fixed.id
-        if how in ("features", "section") and _suffices(session, moving, fixed):
+        if how in ("view", "features", "section") and _suffices(session, moving, fixed):
             continue
         try:
             link = _MAKERS[how](session, bench, moving, fixed)
@@ -134,6 +136,18 @@ def pairs(session: Session) -> Iterator[tuple[Dataset, Dataset, How]]:
 
 def _by_beads(session: Session, bench: _Bench, moving: Dataset, fixed: Dataset) -> Link:
     return linked((moving, bench.found(moving)), (fixed, bench.found(fixed)), session)
+
+
+def _by_view(session: Session, bench: _Bench, moving: Dataset, fixed: Dataset) -> Link:
+    """Link a stack to a FIB view, near what few landmarks picked by hand say, if any do."""
+    between = [
+        link
+        for link in session.links
+        if link.kind == "landmarks" and (link.moving, link.fixed) == (moving.frame, fixed.frame)
+    ]
+    picked = max(between, key=lambda link: len(link.landmarks), default=None)
+    found = bench.found(moving), bench.found(fixed)
+    return linked((moving, found[0]), (fixed, found[1]), session, picked)
 
 
 def _by_content(session: Session, bench: _Bench, moving: Dataset, fixed: Dataset) -> Link:
@@ -174,7 +188,13 @@ def _by_section(session: Session, bench: _Bench, moving: Dataset, fixed: Dataset
 
 
 _MAKERS: Mapping[How, Callable[[Session, _Bench, Dataset, Dataset], Link]] = MappingProxyType(
-    {"beads": _by_beads, "content": _by_content, "features": _by_features, "section": _by_section}
+    {
+        "beads": _by_beads,
+        "view": _by_view,
+        "content": _by_content,
+        "features": _by_features,
+        "section": _by_section,
+    }
 )
 
 
