@@ -47,6 +47,19 @@ def test_a_draft_written_in_a_thread_becomes_the_file(store, path):
     assert not left_over(path)
 
 
+def test_a_thread_that_comes_late_writes_nothing(store, path):
+    named(store, "second")
+    late = store.draft()
+    late.drop()
+    at_last = store.draft()
+    at_last.write()
+    late.write()
+    assert len(left_over(path)) == 1
+    assert store.finish(at_last)
+    assert load(path).name == "second"
+    assert not left_over(path)
+
+
 def test_a_step_that_comes_between_is_not_lost(store, path):
     named(store, "second")
     draft = store.draft()

@@ -38,10 +38,13 @@ class Draft:
         self._known = known
         self._staged: Path | None = None
         self._base: Base | None = None
+        self._dropped = False
         self._writing = Lock()
 
     def write(self) -> None:
         """Bring all of it to the disk, beside its file; may run in any thread.
+
+        A draft that was dropped is not written: the thread may come late.
 
         Raises
         ------
@@ -49,7 +52,7 @@ class Draft:
             Where another program has changed the file, or it cannot be written.
         """
         with self._writing:
-            if self._base is not None:
+            if self._base is not None or self._dropped:
                 return
             if self._known is not None:
                 need_unchanged(self.place, self._known)
@@ -76,6 +79,7 @@ class Draft:
     def drop(self) -> None:
         """Leave the file as it is."""
         with self._writing:
+            self._dropped = True
             if self._staged is not None:
                 discard(self._staged)
                 self._staged = None
