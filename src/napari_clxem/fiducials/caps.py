@@ -46,6 +46,9 @@ _SPREAD = 0.02
 _WRONG_SIZE = 0.12
 """Diameters that differ by more than this share from the expected one are none of the beads."""
 
+_TURNING = 0.65
+"""How far a slope has to turn along with the rim: 1 about a bead, 0 at a straight edge."""
+
 _RIM = 0.02
 """By how much the steepest place of a rim may be off all along an arc, radii."""
 
@@ -169,6 +172,8 @@ def _fitted(
     stray = float(np.std(np.linalg.norm(rim - middle, axis=1)))
     if stray > _STRAY * radius:
         return "its rim is no part of a circle"
+    if not _turns(slopes, steps, rim, outward):
+        return "its rim is nearly straight"
     if abs(found / radius - 1.0) > _WRONG_SIZE:
         return f"its diameter of {2 * found:.2f} µm is not that of a bead"
     return middle, spread, 2.0 * found, float(height.mean() / max(float(height.std()), 1e-300))
@@ -199,6 +204,23 @@ def _rim(
     fine = np.clip(0.5 * (left - right) / curve, -0.5, 0.5)
     length = lengths[best] + fine * (lengths[1] - lengths[0])
     return middle + length[:, None] * outward[rows], outward[rows], here
+
+
+def _turns(slopes: Floats, steps: Floats, rim: Floats, outward: Floats) -> bool:
+    """Tell whether the direction downhill turns along a rim as it does about a circle."""
+    from scipy.ndimage import map_coordinates
+
+    where = (rim / steps).T
+    down = np.stack([map_coordinates(one, where, order=1, mode="nearest") for one in slopes])
+    along = np.arctan2(outward[:, 1], -outward[:, 0])
+    ahead = (down.T * outward).sum(axis=1)
+    aside = outward[:, 0] * down[1] - outward[:, 1] * down[0]
+    off = np.arctan2(-aside, ahead)
+    # Where the slope is weak, noise tells its direction.
+    weight = ahead**2 + aside**2
+    centred = along - np.average(along, weights=weight)
+    turning = 1.0 + (weight * centred @ off) / (weight * centred @ centred)
+    return bool(turning > _TURNING)
 
 
 def _circle(
