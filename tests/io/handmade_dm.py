@@ -71,6 +71,10 @@ def dm_bytes(tags, version=3, order="<"):
 
     def values(value):
         match value:
+            # Before the pairs: NumPy 2.5 counts arrays among the sequences.
+            case np.ndarray():
+                raw = value.astype(value.dtype.newbyteorder(order)).tobytes()
+                return described(20, ELEMENTS[value.dtype.str[1:]], value.size) + raw
             case float():
                 return described(7) + struct.pack(order + "d", value)
             case ("L", int(count)):
@@ -84,8 +88,7 @@ def dm_bytes(tags, version=3, order="<"):
                 letters = value.encode("utf-16-le" if order == "<" else "utf-16-be")
                 return described(20, 4, len(value)) + letters
             case _:
-                raw = value.astype(value.dtype.newbyteorder(order)).tobytes()
-                return described(20, ELEMENTS[value.dtype.str[1:]], value.size) + raw
+                raise TypeError(f"no tag holds {value!r}")
 
     body = group(tags)
     little = struct.pack(">I", 1 if order == "<" else 0)

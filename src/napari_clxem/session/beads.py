@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from napari_clxem.errors import ClxemError, NoMatch
 from napari_clxem.fiducials import Beads, detect, find_caps, match
@@ -31,6 +32,8 @@ BEAD_SD = 0.01
 BEAD_DIAMETER = 1.0
 # From so many beads on, their own scatter tells the parallax of a planar link.
 ENOUGH_BEADS = 12
+# Pairs that a view along the grid needs: chance finds five now and then.
+ENOUGH_SEEN = 6
 # What stitching leaves of the places of tiles in a mosaic, per axis, µm.
 STITCH_SD = 0.02
 # Scale between two instruments: mean and sd of what matching allows.
@@ -105,16 +108,15 @@ def find_beads(image: OpenedImage, dataset: Dataset) -> Beads:
     ClxemError
         Where it has no pixel size, or cannot be read.
     """
+    return beads_in(bead_channel(image), spacing(dataset), dataset)
+
+
+def beads_in(pixels: Any, steps: ArrayLike, dataset: Dataset) -> Beads:
+    """Find the beads in pixels of a dataset, whose size along each axis is `steps`, µm."""
     if dataset.modality in UPRIGHT and axes_of(dataset) == 2:
-        return find_caps(image.data, spacing=spacing(dataset), diameter=BEAD_DIAMETER)
+        return find_caps(pixels, steps, BEAD_DIAMETER)
     look = LOOKS.get(kind_of(dataset), Look("bright"))
-    return detect(
-        bead_channel(image),
-        spacing=spacing(dataset),
-        diameter=BEAD_DIAMETER,
-        kind=look.kind,
-        psf=look.psf,
-    )
+    return detect(pixels, steps, BEAD_DIAMETER, look.kind, psf=look.psf)
 
 
 def heights(session: Session, moving: Dataset, fixed: Dataset) -> float:
@@ -240,6 +242,11 @@ def _seen_link(moving: Found, fixed: Found, link: Link | None) -> Link:
     here, there = (beads.positions, spread(beads, stack)), (marks.positions, spread(marks, image))
     found = seen(here, there, SCALE, SURE, view_of(image), link)
     first, second = found.pairs.T
+    if len(first) < ENOUGH_SEEN:
+        raise NoMatch(
+            f"Only {len(first)} beads of {stack.name} pair up with marks of {image.name}, and chance "
+            f"does that now and then; {ENOUGH_SEEN} are needed. Pick landmarks by hand."
+        )
     made = bead_link(
         stack.frame,
         image.frame,

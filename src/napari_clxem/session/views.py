@@ -111,8 +111,8 @@ def seen(
             view=view,
         )
     except NoMatch as error:
-        where = (
-            f"It was expected at {view.angle:.0f}° ± {view.angle_sd:.0f}° over the grid"
-            f"{', near where the landmarks picked by hand put it' if start is not None else ''}."
-        )
-        raise NoMatch(f"{error} {where} Pick landmarks by hand.") from error
+        near = ", near where the landmarks picked by hand put it" if start is not None else ""
+        raise NoMatch(
+            f"{error} The view was expected at {view.angle:.0f}° ± {view.angle_sd:.0f}° over the "
+            f"grid{near}."
+        ) from error

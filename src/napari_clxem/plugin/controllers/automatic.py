@@ -66,7 +66,8 @@ class Automatic:
             return
         store = self._correlation.workspace.store
         asked = Asked((moving, fixed), self._correlation.beads, pair.link, store.session, match)
-        self._worker = create_worker(_run, store, asked, _start_thread=False)
+        # Errors are said by ours alone.
+        self._worker = create_worker(_run, store, asked, _start_thread=False, _ignore_errors=True)
         self._worker.yielded.connect(self._on_yielded)
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_finished)

@@ -9,12 +9,11 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_info
 
 from napari_clxem.errors import ClxemError
-from napari_clxem.fiducials import detect
 from napari_clxem.fiducials.profiles import Floats
 from napari_clxem.plugin.controllers.correlation import Correlation
 from napari_clxem.plugin.controllers.pairing import Canvas
 from napari_clxem.plugin.layers import Plane
-from napari_clxem.session.beads import BEAD_DIAMETER, LOOKS, Look, kind_of
+from napari_clxem.session.beads import BEAD_DIAMETER, beads_in
 from napari_clxem.session.model import Dataset, Vector
 
 # A bead further away than this is another one, in diameters.
@@ -53,8 +52,7 @@ def bead_near(plane: Plane, dataset: Dataset, position: Floats) -> tuple[Floats,
     if (high - low < 5).any():
         return None
     crop = np.asarray(volume[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
-    look = LOOKS.get(kind_of(dataset), Look("bright"))
-    beads = detect(crop, spacing=step, diameter=BEAD_DIAMETER, kind=look.kind, psf=look.psf)
+    beads = beads_in(crop, step, dataset)
     if not len(beads):
         return None
     places = beads.positions + low * step
