@@ -128,6 +128,22 @@ def test_too_few_marks_are_said(session, found):
         linked(moving, (image, few), session)
 
 
+def test_five_pairs_are_left_to_a_person(session, found):
+    moving, fixed = (found[name] for name in pair("B"))
+    marks = linked(moving, fixed, session).landmarks[:6]
+
+    def only(one, side, count):
+        places = one[1].positions.tolist()
+        rows = [places.index(list(getattr(mark, side))) for mark in marks[:count]]
+        values = {name: getattr(one[1], name)[rows] for name in ("positions", "sigma")}
+        return one[0], replace(one[1], **values)
+
+    six = only(moving, "moving", 6), only(fixed, "fixed", 6)
+    assert len(linked(*six, session).landmarks) == 6
+    with pytest.raises(NoMatch, match="by hand"):
+        linked(only(moving, "moving", 5), only(fixed, "fixed", 5), session)
+
+
 def test_the_chain_links_what_nobody_picked(session, found):
     ids = {found[name][0].id for site in "AB" for name in pair(site)}
     few = replace(

@@ -244,8 +244,8 @@ def _seen_link(moving: Found, fixed: Found, link: Link | None) -> Link:
     first, second = found.pairs.T
     if len(first) < ENOUGH_SEEN:
         raise NoMatch(
-            f"Only {len(first)} beads of {stack.name} pair up with marks of {image.name}, and chance "
-            f"does that now and then; {ENOUGH_SEEN} are needed. Pick landmarks by hand."
+            f"Only {len(first)} beads of {stack.name} pair up with marks of {image.name}, which "
+            f"chance does now and then; {ENOUGH_SEEN} are needed. Pick landmarks by hand."
         )
     made = bead_link(
         stack.frame,

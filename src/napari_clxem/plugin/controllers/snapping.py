@@ -92,7 +92,9 @@ class Snapper:
         if self._worker is not None:
             show_info("The last pick is still being snapped to its bead; pick again.")
             return
-        self._worker = create_worker(bead_near, plane, dataset, position, _start_thread=False)
+        self._worker = create_worker(
+            bead_near, plane, dataset, position, _start_thread=False, _ignore_errors=True
+        )
 
         def arrived(found: tuple[Floats, Floats] | None) -> None:
             if found is None:
