@@ -49,8 +49,8 @@ _WRONG_SIZE = 0.12
 _TURNING = 0.65
 """How far a slope has to turn along with the rim: 1 about a bead, 0 at a straight edge."""
 
-_RIM = 0.02
-"""By how much the steepest place of a rim may be off all along an arc, radii."""
+_RIM = (0.02, 0.01)
+"""By how much a rim that is steepest beside its edge may shift a middle, up and sideways, radii."""
 
 
 def find_caps(image: Any, spacing: ArrayLike, diameter: float = 1.0) -> Beads:
@@ -239,7 +239,7 @@ def _circle(
         scale = max(1.4826 * float(np.median(np.abs(left))), 0.01 * radius)
         weight = 1.0 / (1.0 + (left / (2.0 * scale)) ** 2) ** 2
     # Neighbouring rays share pixels: a fifth of them are independent.
-    spread = 5.0 * inverse[:2, :2] + (_RIM * radius) ** 2 * np.eye(2)
+    spread = 5.0 * inverse[:2, :2] + radius**2 * np.diag(_RIM) ** 2
     return middle + step[:2], radius + float(step[2]), spread, np.abs(left) < 4.0 * scale
 
 
