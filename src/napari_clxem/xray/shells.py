@@ -26,18 +26,27 @@ def accumulate(
     sums : (shells, 4) float64 array
         Cross power, power of one, power of two, coefficients; added to.
     """
-    shells = sums.shape[0]
+    shells, length = sums.shape[0], one.shape[2]
+    # A row at a time: shells and powers are vector instructions, only the sums are not.
+    shell = np.empty(length, np.int32)
+    cross = np.empty(length, np.float64)
+    power_one, power_two = np.empty_like(cross), np.empty_like(cross)
     for z in range(one.shape[0]):
         for y in range(one.shape[1]):
             plane = along_z[z] + along_y[y]
             if plane >= shells * shells:
                 continue
-            for x in range(one.shape[2]):
-                shell = int(sqrt(plane + along_x[x]) + np.float32(0.5))
-                if shell >= shells:
-                    break
+            for x in range(length):
+                shell[x] = int(sqrt(plane + along_x[x]) + np.float32(0.5))
                 a, b, w = one[z, y, x], two[z, y, x], weight[x]
-                sums[shell, 0] += w * (a.real * b.real + a.imag * b.imag)
-                sums[shell, 1] += w * (a.real * a.real + a.imag * a.imag)
-                sums[shell, 2] += w * (b.real * b.real + b.imag * b.imag)
-                sums[shell, 3] += w
+                cross[x] = w * (a.real * b.real + a.imag * b.imag)
+                power_one[x] = w * (a.real * a.real + a.imag * a.imag)
+                power_two[x] = w * (b.real * b.real + b.imag * b.imag)
+            for x in range(length):
+                here = shell[x]
+                if here >= shells:
+                    break
+                sums[here, 0] += cross[x]
+                sums[here, 1] += power_one[x]
+                sums[here, 2] += power_two[x]
+                sums[here, 3] += weight[x]
