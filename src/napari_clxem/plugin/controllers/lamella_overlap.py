@@ -39,6 +39,7 @@ from napari_clxem.plugin.controllers.loading import open_planes
 from napari_clxem.plugin.controllers.overlays import Overlays
 from napari_clxem.plugin.controllers.positions import matrix, spatial
 from napari_clxem.plugin.controllers.scene import go_to
+from napari_clxem.plugin.controllers.tasks import say_error
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.lamella_marks import OUTLINE, outline_lines
 from napari_clxem.plugin.layers import Plane
@@ -201,7 +202,10 @@ class LamellaOverlap:
         if map_ is None or plane is None or plane.scale is None or self._worker is not None:
             return
         pixel = (plane.scale[-2], plane.scale[-1])
-        self._start(create_worker(trace, plane.levels[0], pixel, _start_thread=False), self._traced)
+        self._start(
+            create_worker(trace, plane.levels[0], pixel, _start_thread=False, _ignore_errors=True),
+            self._traced,
+        )
 
     def _traced(self, found: Outline) -> None:
         self.notes = found.notes
@@ -305,7 +309,13 @@ class LamellaOverlap:
             show_info("No volume is linked with the map: link the tomogram in Correlate.")
             return
         worker = create_worker(
-            cut_slabs, self.workspace.store, jobs, record, known, _start_thread=False
+            cut_slabs,
+            self.workspace.store,
+            jobs,
+            record,
+            known,
+            _start_thread=False,
+            _ignore_errors=True,
         )
         self._start(worker, self._lay)
 
@@ -361,7 +371,7 @@ class LamellaOverlap:
     def _start(self, worker: Any, arrived: Any) -> None:
         self._worker = worker
         worker.returned.connect(arrived)
-        worker.errored.connect(_say)
+        worker.errored.connect(say_error)
         worker.finished.connect(self._done)
         worker.start()
         self.changed.emit()
@@ -369,9 +379,3 @@ class LamellaOverlap:
     def _done(self) -> None:
         self._worker = None
         self.changed.emit()
-
-
-def _say(error: Exception) -> None:
-    if not isinstance(error, ClxemError):
-        raise error
-    show_error(str(error))

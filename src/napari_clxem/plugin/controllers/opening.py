@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from napari.qt.threading import create_worker
-from napari.utils.notifications import show_error
 
 from napari_clxem import fiducials
-from napari_clxem.errors import ClxemError
 from napari_clxem.plugin.controllers.registry import workspace_for
+from napari_clxem.plugin.controllers.tasks import say_error
 from napari_clxem.session import Store
 from napari_clxem.session.geometry import graph
 from napari_clxem.session.travel import session_path
@@ -41,7 +40,7 @@ def open_session(viewer: Any, path: str | Path) -> Any:
         _opened,
         path,
         _progress={"desc": f"Opening {Path(path).name}"},
-        _connect={"returned": done, "errored": _say},
+        _connect={"returned": done, "errored": say_error},
         _ignore_errors=True,
     )
 
@@ -58,12 +57,6 @@ def _opened(path: str | Path) -> Store:
     store = Store.open(session_path(path))
     graph(store.session)  # its fits are known when the window asks
     return store
-
-
-def _say(error: Exception) -> None:
-    if not isinstance(error, ClxemError):
-        raise error
-    show_error(str(error))
 
 
 def warm() -> None:

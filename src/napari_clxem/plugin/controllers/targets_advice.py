@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.qt.threading import create_worker
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_info
 
 from napari_clxem.errors import ClxemError
 from napari_clxem.lamella import Lamella, Proposal, propose
 from napari_clxem.plugin.controllers.targets_boxes import NO_PLACE
 from napari_clxem.plugin.controllers.targets_scene import Aim, FibView, box_at, gain, stage_tilt_for
+from napari_clxem.plugin.controllers.tasks import say_error
 
 if TYPE_CHECKING:
     from napari_clxem.plugin.controllers.targets import Targets
@@ -75,7 +76,7 @@ class Advice:
         base = record.lamella if record else box_at(fib, aim, targets.instrument, targets.preset)
         self._worker = self._search(names, base, self._angles(fib))
         self._worker.returned.connect(lambda found: self._take(found, names))
-        self._worker.errored.connect(_say)
+        self._worker.errored.connect(say_error)
         self._worker.finished.connect(self._done)
         self._worker.start()
         targets.changed.emit()
@@ -96,6 +97,7 @@ class Advice:
             length=base.length,
             damage=base.damage,
             _start_thread=False,
+            _ignore_errors=True,
         )
 
     def _angles(self, fib: FibView) -> tuple[float, float]:
@@ -194,9 +196,3 @@ def pick_sentence(volume: str, box: Lamella, meant: Sequence[Aim]) -> str:
                 f"(±{own**0.5 * 1000:.0f} nm): pick it with Snap, or say how sure it is."
             )
     return ""
-
-
-def _say(error: Exception) -> None:
-    if not isinstance(error, ClxemError):
-        raise error
-    show_error(str(error))

@@ -16,6 +16,7 @@ from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import drift_by_images, moved_view
 from napari_clxem.plugin.controllers.loading import open_planes
 from napari_clxem.plugin.controllers.targets_scene import FibView
+from napari_clxem.plugin.controllers.tasks import say_error
 from napari_clxem.session import dataset_from_file, edits
 from napari_clxem.session.geometry import estimate, solve
 from napari_clxem.session.model import Dataset, Frame, Link, Session, new_id
@@ -110,9 +111,9 @@ class Drift:
                 return
             self._keep(old, newer, moved_view(base, found[0]), *found)
 
-        self._worker = create_worker(work, _start_thread=False)
+        self._worker = create_worker(work, _start_thread=False, _ignore_errors=True)
         self._worker.returned.connect(take)
-        self._worker.errored.connect(_say)
+        self._worker.errored.connect(say_error)
         self._worker.finished.connect(self._done)
         self._worker.start()
         targets.changed.emit()
@@ -243,9 +244,3 @@ def drift_sentence(old: FibView, newer: Dataset, drift: UncertainAffine, how: st
 
 def _picture(planes: Any) -> Floats:
     return np.asarray(planes[0].levels[0], float)
-
-
-def _say(error: Exception) -> None:
-    if not isinstance(error, ClxemError):
-        raise error
-    show_error(str(error))

@@ -24,6 +24,7 @@ from napari_clxem.plugin.controllers.targets_sites import (
     shown_outline,
 )
 from napari_clxem.plugin.controllers.targets_stages import write_fields
+from napari_clxem.plugin.controllers.tasks import say_error
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.field_marks import field_lines, field_points, halo_lines
 from napari_clxem.session import Session, edits
@@ -120,10 +121,16 @@ class Fields:
             show_info("A field is being looked for." if self.busy else "The grid has no map yet.")
             return
         self._worker = create_worker(
-            propose_fields, self.session, map_, self.optics, targets, _start_thread=False
+            propose_fields,
+            self.session,
+            map_,
+            self.optics,
+            targets,
+            _start_thread=False,
+            _ignore_errors=True,
         )
         self._worker.returned.connect(self._take)
-        self._worker.errored.connect(_say)
+        self._worker.errored.connect(say_error)
         self._worker.finished.connect(self._done)
         self._worker.start()
         self.changed.emit()
@@ -237,9 +244,3 @@ class Fields:
             self.workspace.store.commit(edit, label)
         except ClxemError as error:
             show_error(str(error))
-
-
-def _say(error: Exception) -> None:
-    if not isinstance(error, ClxemError):
-        raise error
-    show_error(str(error))

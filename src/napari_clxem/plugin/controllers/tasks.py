@@ -19,6 +19,13 @@ Progress = Callable[[float, str], None]
 OFTEN = 80
 
 
+def say_error(error: Exception) -> None:
+    """Show what went wrong in a thread, in its sentence; what has none is raised."""
+    if not isinstance(error, ClxemError):
+        raise error
+    show_error(str(error))
+
+
 class GivenUpError(Exception):
     """Raised inside a task that the user has given up."""
 
