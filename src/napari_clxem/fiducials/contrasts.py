@@ -31,6 +31,9 @@ _APART = 1.2
 _LEAST_SHARE, _LEAST_LEAD, _MOST_SD = 0.04, 1.5, 0.3
 """Share of the absorption explained, its lead over rivals, and sd in the plane, µm."""
 
+_MUCH, _LITTLE_LEAD = 0.25, 3.5
+"""A place that explains less than this share of the features has to lead by this factor."""
+
 _CERTAIN, _DOUBT = 0.1, 6.0
 """Sd in the plane from which on the lead has to be larger, µm, and by how much per µm."""
 
@@ -224,6 +227,8 @@ def _relate(
     sigma = np.sqrt(np.diag(covariance))
     # A place that parts of the image differ about has to lead further.
     lead = _LEAST_LEAD + _DOUBT * max(float(sigma[1:].max()) - _CERTAIN, 0.0)
+    if score < _MUCH:
+        lead = max(lead, _LITTLE_LEAD)
     if score < _LEAST_SHARE or score < lead * rival or sigma[1:].max() > _MOST_SD:
         raise NoMatch(
             f"No place stands out: the best explains {score:.0%} of the features, another "
