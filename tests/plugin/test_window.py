@@ -72,7 +72,7 @@ def test_a_session_that_is_none_is_said_and_changes_nothing(
     tmp_path, make_napari_viewer, qtbot, monkeypatch
 ):
     said = []
-    monkeypatch.setattr("napari_clxem.plugin.controllers.opening.show_error", said.append)
+    monkeypatch.setattr("napari_clxem.plugin.controllers.tasks.show_error", said.append)
     bad = tmp_path / "bad.clxem.json"
     bad.write_text("{}")
     viewer = make_napari_viewer()
