@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
 
 from napari_clxem.fiducials import compiling, detect, warm
 
@@ -34,10 +35,13 @@ def test_numpy_finds_what_the_kernels_find(monkeypatch, flat, missing):
     monkeypatch.setattr(compiling, "ready", lambda name: None)
     plain = detect(image, spacing)
     assert len(compiled) >= 5
-    # in single precision a fit may stop one step, of less than a tenth of the error, sooner
-    assert np.all(np.abs(compiled.positions - plain.positions) < 0.03 * plain.sigma)
-    np.testing.assert_allclose(compiled.sigma, plain.sigma, rtol=1e-3)
-    np.testing.assert_allclose(compiled.snr, plain.snr, rtol=1e-3)
+    # beads of nearly the same significance may come in another order
+    away, same = cKDTree(plain.positions).query(compiled.positions)
+    assert sorted(same) == list(range(len(plain)))
+    # in single precision a fit may stop one step, of less than a twentieth of the error, sooner
+    assert np.all(away < 0.02 * plain.sigma[same].min(axis=1))
+    np.testing.assert_allclose(compiled.sigma, plain.sigma[same], rtol=1e-3)
+    np.testing.assert_allclose(compiled.snr, plain.snr[same], rtol=1e-3)
     assert [r.reason for r in compiled.rejected] == [r.reason for r in plain.rejected]
 
 

@@ -191,10 +191,10 @@ class BlockFits:
 
     def _pixel_noise(self) -> NoiseModel:
         """Noise of the averaged pixels, at least that of rounding to the image's type."""
-        largest = max(
-            float(np.nanmax(np.abs(some.windows.data), initial=1e-30)) for some in self._waiting
-        )
-        rounding = 1.0 / 12.0 if self._dtype.kind in "bui" else (1e-6 * largest) ** 2
+        rounding = 1.0 / 12.0
+        if self._dtype.kind == "f":
+            largest = [np.nanmax(np.abs(s.windows.data), initial=1e-30) for s in self._waiting]
+            rounding = (1e-6 * float(max(largest))) ** 2
         level, variance = (np.concatenate(some) for some in zip(*self._cells, strict=True))
         noise = noise_line(level, variance, rounding)
         pixels = float(np.prod(self._shape.fine))

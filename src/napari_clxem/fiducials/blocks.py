@@ -119,13 +119,13 @@ def blocks(
 
 
 def _read(part: Any) -> NDArray[Any]:
-    """Give the pixels of a part of an image.
+    """Give the pixels of a part of an image, one after another in memory.
 
     Slices of a lazy array's chunks are copied, as views would keep all the chunks in memory.
     """
     if hasattr(part, "map_blocks"):
         part = part.map_blocks(np.array, dtype=part.dtype)
-    return np.asarray(part)
+    return np.ascontiguousarray(part)
 
 
 def bin_mean(block: Floats, factor: tuple[int, ...]) -> Floats:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_clxem.fiducials import compiling
 from napari_clxem.fiducials.blocks import Block, blocks
 from napari_clxem.fiducials.cutouts import cut, highest, offsets_of, peaks_near
 from napari_clxem.fiducials.filtering import SURROUND, Matched, calibrate, peaks, respond
@@ -177,9 +178,14 @@ def _clutter(
 
 
 def _smooth_cells(cells: Floats) -> Floats:
-    from scipy.ndimage import median_filter
+    """Take the median of each cell and those around it."""
+    kernels = compiling.ready("cutout_kernels") if cells.ndim == 3 else None
+    if kernels is None:
+        from scipy.ndimage import median_filter
 
-    smooth: Floats = median_filter(cells, size=3, mode="nearest")
+        return np.asarray(median_filter(cells, size=3, mode="nearest"))
+    smooth = np.empty_like(cells)
+    compiling.spread(lambda plane: kernels.smooth_cells(cells, plane, smooth), range(len(cells)))
     return smooth
 
 

@@ -21,7 +21,7 @@ R = TypeVar("R")
 _PATIENCE = 1.0
 """Seconds from the first use on for which callers wait: enough to load kernels from disk."""
 
-_MODULES = ("fit_kernels", "filter_kernels", "match_kernels")
+_MODULES = ("fit_kernels", "filter_kernels", "cutout_kernels", "match_kernels")
 
 _lock = Lock()
 _made: dict[str, Future[Any]] = {}

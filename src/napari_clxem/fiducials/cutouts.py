@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_clxem.fiducials import compiling
 from napari_clxem.fiducials.blocks import Block, bin_mean
 from napari_clxem.fiducials.profiles import Floats
 from napari_clxem.fiducials.sizes import Geometry
 
 _AT_ONCE = 256
-"""Windows cut at a time."""
+"""Windows that a thread cuts at a time."""
+
+_COMPILED = (np.uint8, np.uint16, np.float32)
+"""Types of pixels that kernels take."""
 
 
 def cut(
@@ -22,44 +26,31 @@ def cut(
     factor, side = np.array(shape.fine), np.array(shape.window)
     first = np.round(index - (factor * side - 1) / 2.0).astype(int)
     data = np.empty((len(index), len(kept)), np.float32)
-    low = first - block.origin
-    whole = np.all((low >= 0) & (low + factor * side <= block.data.shape), axis=1)
-    _cut_whole(block.data, low, np.flatnonzero(whole), shape, kept, data)
-    # A pixel that is no number spoils an average above, and here it is left out of it.
-    spoiled = ~np.isfinite(data).all(axis=1) & whole if block.data.dtype.kind == "f" else ~whole
-    for row in np.flatnonzero(spoiled | ~whole):
-        part = block.read(tuple(first[row]), tuple(first[row] + factor * side))
-        data[row] = bin_mean(part, shape.fine).ravel()[kept]
+    kernels = compiling.ready("cutout_kernels") if block.data.dtype in _COMPILED else None
+    if kernels is None:
+        for row in range(len(index)):
+            part = block.read(tuple(first[row]), tuple(first[row] + factor * side))
+            data[row] = bin_mean(part, shape.fine).ravel()[kept]
+    else:
+        volume = block.data.reshape((1,) * (3 - len(factor)) + block.data.shape)
+        corners, size = _deep(first - block.origin, 0), _deep(factor * side, 1)
+        bins = _deep(np.stack(np.unravel_index(kept, shape.window), axis=1) * factor, 0)
+
+        def job(rows: NDArray[np.intp]) -> None:
+            kernels.cut_windows(volume, corners, size, bins, _deep(factor, 1), rows, data)
+
+        compiling.spread(job, _parts(len(index)))
     return data, first + (factor * side - 1) / 2.0
 
 
-def _cut_whole(
-    pixels: NDArray[Any],
-    low: NDArray[np.intp],
-    rows: NDArray[np.intp],
-    shape: Geometry,
-    kept: NDArray[np.intp],
-    data: NDArray[np.float32],
-) -> None:
-    """Cut windows that lie within the pixels; `low` (n, d) are their first corners."""
-    if not len(rows):
-        return
-    flat = np.ascontiguousarray(pixels).ravel()
-    corner = np.ravel_multi_index(tuple(low[rows].T), pixels.shape)
-    places = np.array(np.unravel_index(kept, shape.window)) * np.array(shape.fine)[:, None]
-    step = np.ravel_multi_index(tuple(places), pixels.shape)
-    bins = np.indices(shape.fine).reshape(len(shape.fine), -1)
-    inner = np.atleast_1d(np.ravel_multi_index(tuple(bins), pixels.shape))
-    for a in range(0, len(rows), _AT_ONCE):
-        some = rows[a : a + _AT_ONCE]
-        base = corner[a : a + _AT_ONCE, None] + step
-        if len(inner) == 1:
-            data[some] = flat[base]
-            continue
-        total = np.zeros(base.shape, np.float32)
-        for away in inner:
-            total += flat[base + away]
-        data[some] = total / np.float32(len(inner))
+def _deep(values: NDArray[np.intp], first: int) -> NDArray[np.intp]:
+    """Give pixel counts along (y, x) as along (z, y, x), with `first` for z."""
+    lead = 3 - values.shape[-1]
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(lead, 0)], constant_values=first)
+
+
+def _parts(count: int) -> list[NDArray[np.intp]]:
+    return [np.arange(a, min(a + _AT_ONCE, count)) for a in range(0, count, _AT_ONCE)]
 
 
 def offsets_of(shape: Geometry) -> tuple[Floats, NDArray[np.intp]]:
@@ -83,25 +74,20 @@ def peaks_near(block: Block, index: Floats, shape: Geometry) -> tuple[Floats, Fl
     radius = np.array([max(1, round(0.5 * shape.diameter / p)) for p in shape.spacing])
     top, shared = np.empty(len(index)), np.empty(len(index))
     places = np.round(index - np.array(block.origin)).astype(int)
-    whole = np.all((places >= radius) & (places + radius < block.data.shape), axis=1)
-    if block.data.dtype.kind == "f":
-        whole[:] = False
-    grid = np.meshgrid(*[np.arange(2 * r + 1) for r in radius], indexing="ij")
-    strides = np.cumprod([1, *block.data.shape[:0:-1]])[::-1]
-    box = sum(g.ravel() * s for g, s in zip(grid, strides, strict=True))
-    flat, rows = np.ascontiguousarray(block.data).ravel(), np.flatnonzero(whole)
-    for a in range(0, len(rows), _AT_ONCE):
-        some = rows[a : a + _AT_ONCE]
-        corner = np.ravel_multi_index(tuple((places[some] - radius).T), block.data.shape)
-        part = flat[corner[:, None] + box]
-        top[some] = part.max(axis=1)
-        shared[some] = (part == top[some][:, None]).sum(axis=1)
-    for row in np.flatnonzero(~whole):
-        part = block.data[
-            tuple(slice(max(0, a - r), a + r + 1) for a, r in zip(places[row], radius, strict=True))
-        ]
-        top[row] = _top(part)
-        shared[row] = (part == top[row]).sum()
+    kernels = compiling.ready("cutout_kernels") if block.data.dtype in _COMPILED else None
+    if kernels is None:
+        for row, place in enumerate(places):
+            box = zip(place, radius, strict=True)
+            part = block.data[tuple(slice(max(0, a - r), a + r + 1) for a, r in box)]
+            top[row] = _top(part)
+            shared[row] = (part == top[row]).sum()
+    else:
+        volume = block.data.reshape((1,) * (3 - len(radius)) + block.data.shape)
+        middles, sides = _deep(places, 0), _deep(radius, 0)
+        compiling.spread(
+            lambda rows: kernels.find_tops(volume, middles, sides, rows, top, shared),
+            _parts(len(index)),
+        )
     return top, shared
 
 

@@ -226,9 +226,11 @@ def _collect(fitted: Fitted, diameter: float, pixels: float) -> Beads:
     twice = _seen_before(fits.positions[order], _SAME * diameter)
     answers[order[twice]] = "the same bead as a stronger candidate"
     dropped = [
-        Rejected(tuple(map(float, fitted.positions[row])), str(answers[row]), float(snr))
-        for row, snr in enumerate(fitted.snr)
-        if answers[row]
+        Rejected(tuple(place), str(reason), snr)
+        for place, reason, snr in zip(
+            fitted.positions.tolist(), answers, fitted.snr.tolist(), strict=True
+        )
+        if reason
     ]
     dropped += [Rejected(*some) for some in fitted.weaker]
     keep = order[~twice]

@@ -13,6 +13,8 @@ Volume = NDArray[np.float32]
 
 _QUICK = {"reassoc", "contract", "nsz", "arcp"}
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_LEAST = np.float32(1e-38)
+_LOOK = 64
 _LARGEST = np.float32(np.finfo(np.float32).max)
 
 
@@ -231,6 +233,26 @@ def blur_depth(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _is_highest(
+    answer: NDArray[np.float32], z: int, y: int, x: int, radius: NDArray[np.int64]
+) -> bool:
+    """Tell whether no pixel in the box around a place is higher."""
+    depth, height, width = answer.shape
+    line, value = answer[z, y], answer[z, y, x]
+    # most pixels have a higher one beside them
+    if (x > 0 and line[x - 1] > value) or (x < width - 1 and line[x + 1] > value):
+        return False
+    if (y > 0 and answer[z, y - 1, x] > value) or (y < height - 1 and answer[z, y + 1, x] > value):
+        return False
+    for k in range(max(z - radius[0], 0), min(z + radius[0] + 1, depth)):
+        for i in range(max(y - radius[1], 0), min(y + radius[1] + 1, height)):
+            for j in range(max(x - radius[2], 0), min(x + radius[2] + 1, width)):
+                if answer[k, i, j] > value:
+                    return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def find_peaks(
     answer: NDArray[np.float32],
     noise: NDArray[np.float32],
@@ -261,36 +283,28 @@ def find_peaks(
     int
         How many there are; no more than `found` holds are written.
     """
-    depth, height, width = answer.shape
-    count = 0
+    height, width = answer.shape[1:]
+    count, least, limit = 0, np.float32(threshold), np.empty(width, np.float32)
     for z in range(planes[0], planes[1]):
         for y in range(height):
             row = noise[min(z // cell[0], len(noise) - 1), min(y // cell[1], noise.shape[1] - 1)]
+            if y % cell[1] == 0:
+                for part in range(len(row)):
+                    end = width if part == len(row) - 1 else (part + 1) * cell[2]
+                    limit[part * cell[2] : end] = max(least * row[part], _LEAST)
             line = answer[z, y]
-            for x in range(width):
-                value = line[x]
-                if value <= 0.0 or value < threshold * row[min(x // cell[2], len(row) - 1)]:
+            for begin in range(0, width, _LOOK):
+                some, bound = line[begin : begin + _LOOK], limit[begin : begin + _LOOK]
+                above = 0
+                for i in range(len(some)):
+                    above += some[i] >= bound[i]
+                if above == 0:
                     continue
-                # most pixels have a higher one beside them
-                if x > 0 and line[x - 1] > value:
-                    continue
-                if x < width - 1 and line[x + 1] > value:
-                    continue
-                highest = True
-                for k in range(max(z - radius[0], 0), min(z + radius[0] + 1, depth)):
-                    for i in range(max(y - radius[1], 0), min(y + radius[1] + 1, height)):
-                        for j in range(max(x - radius[2], 0), min(x + radius[2] + 1, width)):
-                            if answer[k, i, j] > value:
-                                highest = False
-                                break
-                        if not highest:
-                            break
-                    if not highest:
-                        break
-                if highest:
-                    if count < len(found):
-                        found[count, 0], found[count, 1], found[count, 2] = z, y, x
-                    count += 1
+                for i in range(len(some)):
+                    if some[i] >= bound[i] and _is_highest(answer, z, y, begin + i, radius):
+                        if count < len(found):
+                            found[count, 0], found[count, 1], found[count, 2] = z, y, begin + i
+                        count += 1
     return count
 
 

@@ -26,7 +26,7 @@ from napari_clxem.fiducials.modelling import (
 from napari_clxem.fiducials.profiles import Floats, Profile
 from napari_clxem.fiducials.residuals import Remains, Smooth, smooth_residuals
 
-_STEPS, _FEW_STEPS = 15, 5
+_STEPS, _FEW_STEPS = 15, 6
 _BATCH = 1024
 _FEW = 300
 """Pixels that suffice to start a fit."""
@@ -206,9 +206,8 @@ def _solve(
     most = windows.data.shape[1]
     # A part of the pixels brings a single bead near; their order is mixed for that.
     few = most if layout.beads > 1 else min(most, max(_FEW, most // 4))
-    passes = [(few, 2)] if few < most else []
-    passes.append((most, _FEW_STEPS if rough else _STEPS))
-    return equations, equations.solve(begin, leash / 2.0, passes, keep)
+    passes = [(most, _FEW_STEPS)] if rough else [(few, 2), (most, _STEPS)][few == most :]
+    return equations, equations.solve(begin, leash / len(passes), passes, keep)
 
 
 def fit_all(

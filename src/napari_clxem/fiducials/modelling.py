@@ -24,7 +24,7 @@ SLACK, FLAT, STIFF = 1.0 + 1e-6, 0.01, 1e8
 _LEAST = 1e-6
 """Least eigenvalue of a normal matrix of unit diagonal that is told from zero."""
 
-STILL = 0.1
+STILL = 0.05
 """Step, in sd, after which there is no further one."""
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_clxem.fiducials.candidates import Candidates
 from napari_clxem.fiducials.localisation import BeadFits, fit_beads, replace_rows
-from napari_clxem.fiducials.modelling import Flags, Indices, NoiseModel, Windows
+from napari_clxem.fiducials.modelling import Indices, NoiseModel, Windows
 from napari_clxem.fiducials.profiles import Floats, Profile
 
 _TOUCHING = 6.0
@@ -18,7 +19,7 @@ _RIVAL = 0.2
 _LARGEST = 4
 """Larger groups stay apart: each bead with the pixels that are nearest to it."""
 
-_BATCH = 256
+_BATCH, _AT_ONCE = 256, 64
 
 Groups = list[list[int]]
 
@@ -44,35 +45,48 @@ def part(found: Candidates, sigma: tuple[float, ...]) -> tuple[Windows, Groups]:
 
     scale = np.array(sigma)
     points = found.positions / scale
-    offsets = found.windows.offsets[0].T / scale
-    reach = float(np.linalg.norm(np.abs(offsets).max(axis=0)))
+    offsets, centres = found.windows.offsets[0] / scale[:, None], found.windows.centres / scale
+    reach = float(np.linalg.norm(np.abs(offsets).max(axis=1)))
+    pairs = cKDTree(points).query_pairs(reach, output_type="ndarray")
     data = found.windows.data.copy()
-    touching = []
-    for i, j in cKDTree(points).query_pairs(reach, output_type="ndarray"):
-        for own, other in ((i, j), (j, i)):
-            if found.snr[other] >= _RIVAL * found.snr[own]:
-                places = offsets + found.windows.centres[own] / scale
-                data[own, _nearer(places, points[other], points[own])] = np.nan
-        alike = min(found.snr[i], found.snr[j]) >= _RIVAL * max(found.snr[i], found.snr[j])
-        if alike and np.linalg.norm(points[i] - points[j]) < _TOUCHING:
-            touching.append((int(i), int(j)))
+    for own, other in (pairs.T, pairs.T[::-1]):
+        rivals = found.snr[other] >= _RIVAL * found.snr[own]
+        _blank(data, own[rivals], points[other[rivals]], points, centres, offsets)
+    snr = found.snr[pairs]
+    alike = snr.min(axis=1) >= _RIVAL * snr.max(axis=1)
+    apart = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
     windows = Windows(data, found.windows.offsets, found.windows.centres, found.windows.pixel)
-    return windows, _groups(touching, len(points))
+    return windows, _groups(pairs[alike & (apart < _TOUCHING)], len(points))
 
 
-def _nearer(places: Floats, other: Floats, own: Floats) -> Flags:
-    nearer: Flags = ((places - other) ** 2).sum(axis=1) < ((places - own) ** 2).sum(axis=1)
-    return nearer
+def _blank(
+    data: NDArray[np.float32],
+    own: Indices,
+    others: Floats,
+    points: Floats,
+    centres: Floats,
+    offsets: Floats,
+) -> None:
+    """Blank in the windows `own` the pixels nearer to the places `others` than to their own."""
+    for first in range(0, len(own), _AT_ONCE):
+        rows = own[first : first + _AT_ONCE]
+        here = points[rows] - centres[rows]
+        there = others[first : first + _AT_ONCE] - centres[rows]
+        # |p - there|² < |p - here|², where pixels as near to both belong to both
+        limit = ((there**2).sum(axis=1) - (here**2).sum(axis=1)) / 2.0
+        nearer = (there - here) @ offsets > limit[:, None] + 1e-9
+        for row, flags in zip(rows, nearer, strict=True):
+            np.copyto(data[row], np.float32(np.nan), where=flags)
 
 
-def _groups(touching: list[tuple[int, int]], count: int) -> Groups:
+def _groups(touching: Indices, count: int) -> Groups:
     """Find connected groups of a size worth fitting together."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    if not touching:
+    if not len(touching):
         return []
-    rows, columns = np.array(touching).T
+    rows, columns = touching.T
     graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(count, count))
     _, labels = connected_components(graph, directed=False)
     groups = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels[rows])]

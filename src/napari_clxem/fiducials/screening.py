@@ -11,6 +11,7 @@ from napari_clxem.fiducials.candidates import Candidates
 from napari_clxem.fiducials.localisation import BeadFits
 from napari_clxem.fiducials.modelling import Flags
 from napari_clxem.fiducials.profiles import Floats
+from napari_clxem.fiducials.residuals import pattern_degrees
 from napari_clxem.fiducials.sizes import Geometry
 
 _WIDEST, _NARROWEST = 1.2, 1.25
@@ -21,6 +22,12 @@ _OVAL = 0.2
 _MISFIT, _LESS = {2: 0.18, 3: 0.15}, 0.08
 """Misfit that no bead has, by the image's axes, and that none in an image has whose pixels do not
 fit either. They are means over the window: a larger one needs lower limits.
+"""
+
+_ROUND, _LITTLE, _WORSE = 5.0, 0.07, 1.4
+"""Power left in patterns even about a candidate over that in odd ones, from which on something
+round is there that is no bead: what lies around one leaves as much of both. Least misfit and
+chi-square for that.
 """
 
 _LEAST_SEEN = 0.8
@@ -78,6 +85,7 @@ def reasons(
         ("not round", oval > _OVAL),
         ("does not fit a bead", (fits.structure > 2.0) & (fits.misfit > _MISFIT[len(size)])),
         ("does not fit a bead", flat & (fits.chi2 > 2.0) & (fits.misfit > _LESS)),
+        ("does not fit a bead", flat & _is_round(fits, len(size))),
         ("lost in the structure around it", shape.sign * significance(fits) < threshold),
         ("the fit did not settle", ~fits.converged),
     ]
@@ -85,6 +93,14 @@ def reasons(
     for reason, failed in reversed(tests):
         answers[failed] = reason
     return answers
+
+
+def _is_round(fits: BeadFits, ndim: int) -> Flags:
+    """Tell where what a fit leaves is something round."""
+    odd = pattern_degrees(ndim).sum(axis=1) % 2 == 1
+    even = fits.structure + (fits.structure - fits.lopsided) * odd.sum() / (~odd).sum()
+    left = (fits.misfit > _LITTLE) & (fits.chi2 > _WORSE)
+    return np.asarray(left & (even > _ROUND * np.maximum(fits.lopsided, 1.0)))
 
 
 def _axial_tests(fits: BeadFits) -> list[tuple[str, Any]]:

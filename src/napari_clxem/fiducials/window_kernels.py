@@ -18,7 +18,7 @@ Single = NDArray[np.float32]
 
 # Sums may be reordered into vector instructions; NaN keeps its meaning.
 _QUICK = {"reassoc", "contract", "nsz", "arcp"}
-_CHUNK = 256
+_CHUNK = 512
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
 
