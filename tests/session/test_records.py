@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_clxem.dose import PRESETS, History, cumulative, electron_dose, xray_dose
+from napari_clxem.dose import PRESETS, History, cumulative, duplicates, electron_dose, xray_dose
 from napari_clxem.errors import ClxemError, MissingScaleError, SessionError
 from napari_clxem.io import open_image, read_autodoc
 from napari_clxem.io.image import Channel, OpenedImage, Orientation
@@ -323,9 +323,18 @@ def test_two_copies_of_an_mdoc_are_recognised():
     found = without_known(session, again)
     assert found.exposures == ()
     assert "recorded already" in found.notes[0]
+
+
+def test_of_a_series_that_went_on_only_the_new_images_are_added():
+    first = record_image(series([2.5] * 4), "ts").exposures
     longer = record_image(series([2.5] * 6), "ts").exposures
-    assert without_known(session, longer).exposures == longer
-    assert "4 images" in without_known(session, longer).notes[0]
+    found = without_known(Session(exposures=first), longer)
+    assert "4 of 6 images" in found.notes[0]
+    place = [first[0].aim]
+    together = cumulative([*first, *found.exposures], place)
+    assert together == pytest.approx(cumulative(longer, place))
+    assert duplicates([*first, *found.exposures]) == ()
+    assert without_known(Session(exposures=(*first, *found.exposures)), longer).exposures == ()
 
 
 def test_a_dataset_without_frame_is_not_recorded():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Duplicate,
         conflicts,
         duplicates,
+        unrecorded,
     )
     from napari_clxem.dose.consistency import (
         Relation,
@@ -134,6 +135,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "Duplicate",
         "conflicts",
         "duplicates",
+        "unrecorded",
     ),
     "napari_clxem.dose.consistency": (
         "Relation",
@@ -288,6 +290,7 @@ __all__ = [
     "tile_aims",
     "tile_pitch",
     "tilted_mean",
+    "unrecorded",
     "usable_thickness",
     "warm_kernels",
     "xray_dose",

@@ -177,11 +177,48 @@ def duplicates(exposures: Sequence[Exposure]) -> tuple[Duplicate, ...]:
     )
 
 
+def unrecorded(exposure: Exposure, recorded: Iterable[Exposure]) -> Exposure | None:
+    """Leave out images that other records hold, such as those of a series that went on since.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    recorded : iterable of Exposure
+        Images are the same as :func:`duplicates` says.
+
+    Returns
+    -------
+    Exposure or None
+        The exposure with the images that no record holds; None where that is none.
+    """
+    known = {stamp for one in recorded if not one.planned for stamp, _ in _stamps(one)}
+    if not exposure.times:
+        return None if _stamps(exposure)[0][0] in known else exposure
+    stamps = [(exposure.modality, *pair) for pair in _pairs(exposure)]
+    new = [index for index, stamp in enumerate(stamps) if not stamp[1] or stamp not in known]
+    if len(new) == len(stamps):
+        return exposure
+    if not new:
+        return None
+    times = tuple(exposure.times[index] for index in new)
+    return replace(
+        exposure,
+        tilts=tuple(exposure.tilts[index] for index in new),
+        weights=tuple(exposure.weights[index] for index in new) if exposure.weights else (),
+        times=times,
+        time=min(filter(None, times), default="") if exposure.time else "",
+    )
+
+
+def _pairs(one: Exposure) -> list[tuple[str, float]]:
+    """Time and tilt of each image."""
+    return [(time, round(tilt, 2)) for time, tilt in zip(one.times, one.tilts, strict=True)]
+
+
 def _stamps(one: Exposure) -> list[tuple[Any, int]]:
     """Give what tells images apart, with how many images each stands for."""
     if one.times:
-        pairs = zip(one.times, one.tilts, strict=True)
-        return [((one.modality, time, round(tilt, 2)), one.images) for time, tilt in pairs if time]
+        return [((one.modality, *pair), one.images) for pair in _pairs(one) if pair[0]]
     place = (one.frame, tuple(round(v, 3) for v in one.aim), one.beam_radius, one.beam_size)
     what = (one.modality, one.time, one.tilts, one.dose_per_image, one.fluence)
     return [((*what, *place), one.image_count)]

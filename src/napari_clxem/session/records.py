@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_clxem.dose import Duplicate, Exposure, Preset, duplicates, scanned_fluence
+from napari_clxem.dose import Exposure, Preset, scanned_fluence, unrecorded
 from napari_clxem.dose.exposure import LIGHT
 from napari_clxem.errors import ClxemError, MissingScaleError, SessionError
 from napari_clxem.io.image import OpenedImage
@@ -189,29 +189,27 @@ def record_dataset(
 
 
 def without_known(session: Session, exposures: Iterable[Exposure]) -> Record:
-    """Leave out exposures whose images the session has already.
+    """Leave out images that the session has already: of a series that went on, the first ones.
 
     Returns
     -------
     Record
-        The new ones; the notes name those left out.
+        What is new; the notes name what was left out.
     """
-    given = tuple(exposures)
-    shared: dict[int, list[Duplicate]] = {}
-    for pair in duplicates([*session.exposures, *given]):
-        shared.setdefault(id(pair.second), []).append(pair)
-    new, notes = [], []
-    for one in given:
-        same = shared.get(id(one), [])
-        images = sum(pair.images for pair in same)
-        if images < one.image_count:
-            new.append(one)
-            if same:
-                first = same[0].first.id
-                notes.append(f"{images} images of {one.id} are recorded in {first}, too.")
-        else:
-            name = PurePath(one.source).name or one.id
-            notes.append(f"{name} is recorded already, as {same[0].first.id}.")
+    recorded, new, notes = list(session.exposures), [], []
+    for one in exposures:
+        rest = unrecorded(one, recorded)
+        if rest is None:
+            notes.append(f"{PurePath(one.source).name or one.id} is recorded already.")
+            continue
+        if rest is not one:
+            notes.append(
+                f"{one.image_count - rest.image_count} of {one.image_count} images of "
+                f"{PurePath(one.source).name or one.id} are recorded already: only the others are "
+                "added."
+            )
+        new.append(rest)
+        recorded.append(rest)
     return Record(tuple(new), tuple(notes))
 
 

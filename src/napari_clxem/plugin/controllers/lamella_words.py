@@ -23,7 +23,12 @@ def overlap_words(
 ) -> TargetWords:
     """Say the overlap in plan view, large, with its interval; or the next step."""
     if not session.datasets:
-        return TargetWords("No session yet", "Open a session in the dock Links & targets.", "")
+        return TargetWords(
+            "No session yet",
+            "Open a session, or try File ▸ Open Sample ▸ Grid … (CLXEM); "
+            "then outline a lamella on its TEM map.",
+            "",
+        )
     if map_ is None:
         return TargetWords(
             "No TEM map here", "Open the TEM map of a lamella, or choose a site that has one.", ""

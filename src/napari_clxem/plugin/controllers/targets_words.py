@@ -110,7 +110,12 @@ def target_words(
 ) -> TargetWords:
     """Say the one number that counts, what it rests on, and what to do next."""
     if not session.datasets:
-        return TargetWords("No session yet", "Open a session in the dock Links & targets.", "")
+        return TargetWords(
+            "No session yet",
+            "Open a session, or try File ▸ Open Sample ▸ Grid … (CLXEM); "
+            "then pick what a lamella is to keep.",
+            "",
+        )
     if not view.frame:
         return TargetWords("Nothing shown", "Choose a site and a reference in Links & targets.", "")
     step = "Click on the target in the image." if picking else ""
