@@ -202,6 +202,29 @@ def holey(side, pixel, hole, pitch=4.6):
     return gaussian_filter(film, 0.7)
 
 
+@pytest.mark.parametrize("psf", [0.8, 1.0])
+def test_beads_in_light_that_resolves_little_are_found(psf):
+    rng = np.random.default_rng(20)
+    places = lattice(rng, 40)
+    level = 20 + 200 * projections((400, 400), 0.1, places, psf)
+    found = detect(rng.poisson(level), 0.1)
+    _, scaled, spurious, hits = compare(found, places)
+    assert (hits, spurious) == (len(places), 0)
+    assert 0.8 < np.sqrt((scaled**2).mean()) < 1.25
+    np.testing.assert_allclose(np.median(found.diameter), 1.0, atol=0.1)
+
+
+@pytest.mark.parametrize("hole", [1.6, 1.8])
+@pytest.mark.parametrize("contrast", [30, 120])
+def test_small_holes_are_no_beads_in_blurred_light(hole, contrast):
+    rng = np.random.default_rng(21)
+    film = holey(40, 0.1, hole)
+    # of 81 holes one may look like three touching beads
+    assert len(detect(rng.poisson(50 + contrast * film).astype(np.uint8), 0.1)) <= 3
+    dark = detect(rng.poisson(200 - contrast * film).astype(np.uint8), 0.1, kind="dark")
+    assert len(dark) <= 3
+
+
 @pytest.mark.parametrize("hole", [2.0, 2.5, 3.5])
 def test_holes_of_the_film_are_no_beads(hole):
     rng = np.random.default_rng(7)

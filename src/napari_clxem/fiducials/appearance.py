@@ -21,6 +21,9 @@ _BLURS: dict[tuple[str, int], tuple[Psf, ...]] = {
 }
 """Full widths of the blur tried where none is given, µm, the usual one first: light, X-rays."""
 
+_BLURRED: dict[int, tuple[Psf, ...]] = {2: (0.8, 1.2), 3: ((3.0, 0.8), (5.0, 1.2))}
+"""The same for objectives of small aperture."""
+
 _TOMOGRAM = 0.1
 """Volumes sampled finer than this share of a bead along the axis are taken for tomograms."""
 
@@ -42,9 +45,11 @@ def profiles_of(
     kind: Kind,
     psf: Psf | None,
     averaged: tuple[int, ...] = (1, 1, 1),
+    blurred: bool = False,
 ) -> list[Profile]:
     """Give the profiles to choose from: opacities in projection, and blurs where none is given."""
-    blurs = _BLURS[kind, len(spacing)] if psf is None else (psf,)
+    usual = _BLURRED[len(spacing)] if blurred else _BLURS[kind, len(spacing)]
+    blurs = usual if psf is None else (psf,)
     if len(spacing) == 3 and spacing[0] < _TOMOGRAM * diameter:
         blurs = blurs[::-1]
     opacities = _OPACITIES[kind] if len(spacing) == 2 else (0.0,)

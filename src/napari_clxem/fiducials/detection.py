@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,19 @@ from napari_clxem.fiducials.appearance import Kind, Psf, profiles_of
 from napari_clxem.fiducials.block_fits import BlockFits, Fitted
 from napari_clxem.fiducials.candidates import find
 from napari_clxem.fiducials.localisation import select
-from napari_clxem.fiducials.profiles import Floats
-from napari_clxem.fiducials.screening import significance
-from napari_clxem.fiducials.sizes import geometry
+from napari_clxem.fiducials.profiles import Floats, Profile
+from napari_clxem.fiducials.screening import TOO_WIDE, are_of_another_make, significance
+from napari_clxem.fiducials.sizes import Geometry, geometry
 
 Progress = Callable[[float, str], None]
 
 _SAME = 0.3
 """Two fits nearer than this share of a diameter are one bead."""
+
+_FEW, _POPULATION = 3, 0.1
+"""Candidates that may be beads in blurred light, and the share of all that have to be beads then:
+cells are of any width, and some always are as wide as a bead that is blurred enough.
+"""
 
 
 @dataclass(frozen=True)
@@ -122,26 +127,62 @@ def detect(
     image = image if hasattr(image, "shape") else np.asarray(image)
     steps = checked_image(image, spacing)
     _check_bead(diameter, kind, threshold, psf)
-    usual = profiles_of(steps, diameter, kind, psf)[0]
-    shape = geometry(steps, diameter, usual, 1.0 if kind == "bright" else -1.0)
     if min(image.shape) == 0:
         return no_beads(len(steps))
     told = _Told(progress, cancelled)
+    look = _Look(steps, diameter, kind, psf)
+    found = _found(image, look, threshold, told)
+    if psf is None and _mostly_too_wide(found[0]):
+        blurred = _found(image, replace(look, blurred=True), threshold, told)
+        if _are_beads(blurred[0]):
+            found = blurred
+    beads = _collect(*found)
+    told.share = 1.0
+    told("done")
+    return beads
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What beads may look like; `blurred`: in light that resolves little."""
+
+    spacing: tuple[float, ...]
+    diameter: float
+    kind: Kind
+    psf: Psf | None
+    blurred: bool = False
+
+    def profiles(self, averaged: tuple[int, ...] = (1, 1, 1)) -> list[Profile]:
+        """Give the profiles to choose from, where so many pixels are averaged."""
+        return profiles_of(self.spacing, self.diameter, self.kind, self.psf, averaged, self.blurred)
+
+
+def _found(image: Any, look: _Look, threshold: float, told: _Told) -> tuple[Fitted, Geometry]:
+    """Find what may be beads of a look."""
+    usual = look.profiles()[0]
+    sign = 1.0 if look.kind == "bright" else -1.0
+    shape = geometry(look.spacing, look.diameter, usual, sign)
     told("searching for beads")
-    fits = BlockFits(
-        profiles_of(steps, diameter, kind, psf, shape.fine), shape, threshold, image, told
-    )
+    fits = BlockFits(look.profiles(shape.fine), shape, threshold, image, told)
     for share, searched in find(image, usual, shape, threshold):
         told(f"fitting {len(searched.found.snr)} candidates")
         fits.add(searched)
-        told.share = 0.99 * share
+        told.share = max(told.share, 0.99 * share)
         told("searching for beads")
-    fitted = fits.close()
-    told.share = 1.0
-    told("done")
-    if not len(fitted.snr):
-        return no_beads(len(steps))
-    return _collect(fitted, shape.diameter, float(np.prod(shape.fine)))
+    return fits.close(), shape
+
+
+def _mostly_too_wide(fitted: Fitted) -> bool:
+    """Tell whether there is hardly anything but candidates that are wider than a bead."""
+    wide, good = np.sum(fitted.answers == TOO_WIDE), np.sum(fitted.answers == "")
+    return bool(wide >= _FEW and good < _POPULATION * wide)
+
+
+def _are_beads(fitted: Fitted) -> bool:
+    """Tell whether what would be beads in blurred light are any."""
+    good = np.flatnonzero(fitted.answers == "")
+    enough = len(good) >= max(1, _POPULATION * len(fitted.answers))
+    return bool(enough) and not are_of_another_make(select(fitted.fits, good))
 
 
 class _Told:
@@ -217,13 +258,15 @@ def _inflation(lopsided: Floats) -> Floats:
     return factor
 
 
-def _collect(fitted: Fitted, diameter: float, pixels: float) -> Beads:
-    """Put the beads together; one found twice is given once. `pixels` were averaged to one."""
+def _collect(fitted: Fitted, shape: Geometry) -> Beads:
+    """Put the beads together; one found twice is given once."""
+    if not len(fitted.snr):
+        return no_beads(len(shape.spacing))
     fits, answers = fitted.fits, fitted.answers
     strength = np.abs(significance(fits))
     order = np.argsort(-strength, kind="stable")
     order = order[answers[order] == ""]
-    twice = _seen_before(fits.positions[order], _SAME * diameter)
+    twice = _seen_before(fits.positions[order], _SAME * shape.diameter)
     answers[order[twice]] = "the same bead as a stronger candidate"
     dropped = [
         Rejected(tuple(place), str(reason), snr)
@@ -240,7 +283,7 @@ def _collect(fitted: Fitted, diameter: float, pixels: float) -> Beads:
         positions=best.positions,
         sigma=np.sqrt(np.einsum("ndd->nd", covariance)),
         covariance=covariance,
-        snr=np.abs(best.amplitude) / best.noise / np.sqrt(pixels),
+        snr=np.abs(best.amplitude) / best.noise / np.sqrt(np.prod(shape.fine)),
         diameter=fitted.profile.diameter(best.width[:, 0]),
         significance=strength[keep],
         rejected=tuple(sorted(dropped, key=lambda some: -some.snr)),

@@ -14,6 +14,8 @@ from napari_clxem.fiducials.profiles import Floats
 from napari_clxem.fiducials.residuals import pattern_degrees
 from napari_clxem.fiducials.sizes import Geometry
 
+TOO_WIDE = "too wide for a bead"
+
 _WIDEST, _NARROWEST = 1.2, 1.25
 _LONGEST, _SHORTEST = 1.7, 1.8
 """Factors by which a bead's image may differ from the profile, across and along the axis."""
@@ -29,6 +31,9 @@ _ROUND, _LITTLE, _WORSE = 5.0, 0.07, 1.4
 round is there that is no bead: what lies around one leaves as much of both. Least misfit and
 chi-square for that.
 """
+
+_ALIKE, _LEAST_ALIKE = 3.0, 0.012
+"""The same for many candidates together."""
 
 _LEAST_SEEN = 0.8
 _LEAST_OWN = 0.6
@@ -79,7 +84,7 @@ def reasons(
         ("clipped at the border or by missing pixels", ~whole & (fits.seen < _LEAST_SEEN)),
         ("hidden by a neighbour", fits.seen < _LEAST_OWN),
         ("too faint for the threshold", shape.sign * bare < threshold),
-        ("too wide for a bead", lateral - loose > np.log(_WIDEST)),
+        (TOO_WIDE, lateral - loose > np.log(_WIDEST)),
         ("too narrow for a bead", lateral + loose < -np.log(_NARROWEST)),
         *_axial_tests(fits),
         ("not round", oval > _OVAL),
@@ -97,10 +102,27 @@ def reasons(
 
 def _is_round(fits: BeadFits, ndim: int) -> Flags:
     """Tell where what a fit leaves is something round."""
-    odd = pattern_degrees(ndim).sum(axis=1) % 2 == 1
-    even = fits.structure + (fits.structure - fits.lopsided) * odd.sum() / (~odd).sum()
     left = (fits.misfit > _LITTLE) & (fits.chi2 > _WORSE)
-    return np.asarray(left & (even > _ROUND * np.maximum(fits.lopsided, 1.0)))
+    return np.asarray(left & (_even(fits, ndim) > _ROUND * np.maximum(fits.lopsided, 1.0)))
+
+
+def _even(fits: BeadFits, ndim: int) -> Floats:
+    """Power left in the patterns that are even about each candidate."""
+    odd = pattern_degrees(ndim).sum(axis=1) % 2 == 1
+    even: Floats = fits.structure + (fits.structure - fits.lopsided) * odd.sum() / (~odd).sum()
+    return even
+
+
+def are_of_another_make(fits: BeadFits) -> bool:
+    """Tell whether fits, as a whole, leave what something round leaves that is no bead.
+
+    Holes of a film are alike, and together tell even by little that they are no blurred beads.
+    """
+    ndim = fits.positions.shape[1]
+    if ndim == 3 or not len(fits.positions):
+        return False
+    even, odd = np.median(_even(fits, ndim)), max(float(np.median(fits.lopsided)), 1.0)
+    return bool(even > _ALIKE * odd and np.median(fits.misfit) > _LEAST_ALIKE)
 
 
 def _axial_tests(fits: BeadFits) -> list[tuple[str, Any]]:
