@@ -11,7 +11,7 @@ from napari_clxem.report import words
 from napari_clxem.report.crops import Bytes, Crop
 from napari_clxem.report.drawing import WIDTH, Drawing
 from napari_clxem.report.markup import Html, figure, missing
-from napari_clxem.report.subject import Subject, axes_of, label_of
+from napari_clxem.report.subject import Subject, axes_of, corners, label_of
 from napari_clxem.session.geometry import place
 
 # Pixels along the longer side.
@@ -33,7 +33,7 @@ def dose_map(subject: Subject, past: History) -> Html:
     window = around(past)
     if window is None:
         return missing(NO_MAP)
-    low, high = window
+    low, high = within(subject, *window)
     pixel = float((high - low).max()) / MOST
     ny, nx = (int(np.ceil(side / pixel)) + 1 for side in high - low)
     height = typical_height(subject)
@@ -89,6 +89,18 @@ def around(past: History) -> tuple[Floats, Floats] | None:
     return (centres[chosen] - far).min(axis=0), (centres[chosen] + far).max(axis=0)
 
 
+def within(subject: Subject, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Leave out what lies beyond the map of the overview, where anything is left then."""
+    box = None if subject.map is None else corners(subject.session, subject.map)
+    if box is None:
+        return low, high
+    first, last = (
+        np.maximum(low, box[:, -2:].min(axis=0)),
+        np.minimum(high, box[:, -2:].max(axis=0)),
+    )
+    return (first, last) if (last > first).all() else (low, high)
+
+
 def coloured(values: Floats, most: float) -> Bytes:
     """Give doses as colours, from 0 to the highest."""
     share = np.clip(values / (most or 1.0), 0.0, 1.0) * (len(_STOPS) - 1)
@@ -111,7 +123,8 @@ def colour_bar(most: float) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="Colour bar: 0 to '
         f'{words.dose(most)} MGy" viewBox="0 0 {WIDTH:g} 84" font-family="Arial, sans-serif" '
-        f'font-size="26"><defs><linearGradient id="dose">{stops}</linearGradient></defs>'
-        f'<rect x="30" y="8" width="{WIDTH - 60:g}" height="26" fill="url(#dose)" stroke="#444"/>'
+        f'font-size="26"><defs><linearGradient id="dose-colours">{stops}</linearGradient></defs>'
+        f'<rect x="30" y="8" width="{WIDTH - 60:g}" height="26" fill="url(#dose-colours)" '
+        'stroke="#444"/>'
         f"{ticks}</svg>"
     )

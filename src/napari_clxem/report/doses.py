@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -76,18 +76,25 @@ def doses(subject: Subject) -> Html:
 
 def uncounted(past: History) -> list[str]:
     """Say what is missing from the sums."""
-    return [
-        *(
-            f"Exposure {one.id} is in no sum: no link reaches {one.frame}."
-            for one in past.unreached
-        ),
-        *(
-            f"Exposure {one.id} is in no sum, so that doses are lower bounds where it reaches: "
-            f"{past.reasons[one.id]}"
-            for one in past.unknown
-        ),
-        *(f"Exposure {one.id} has no readable time and counts as early." for one in past.undated),
+    lost = _grouped((f"no link reaches {one.frame}.", one.id) for one in past.unreached)
+    unknown = _grouped((past.reasons[one.id], one.id) for one in past.unknown)
+    said = [f"In no sum: {ids}, because {why}" for why, ids in lost.items()]
+    said += [
+        f"In no sum, so that doses are lower bounds where they reach: {ids}. {why}"
+        for why, ids in unknown.items()
     ]
+    if past.undated:
+        ids = ", ".join(one.id for one in past.undated)
+        said.append(f"Without a readable time, and so counted as early: {ids}.")
+    return said
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Join the ids of exposures that have a reason in common."""
+    found: dict[str, list[str]] = {}
+    for why, name in pairs:
+        found.setdefault(why, []).append(name)
+    return {why: ", ".join(names) for why, names in found.items()}
 
 
 def limits(limit: Budget) -> Html:
@@ -167,10 +174,7 @@ def at_targets(rows: Sequence[TargetDose], limit: Budget) -> Html:
             words.number(row.equivalent),
             words.percent(row.shares[chosen]),
             f"{row.amplitude:.2f}",
-            lines(
-                f"{words.period(d)} ({ESTIMATES.get(name, name)})"
-                for name, d in row.resolution.items()
-            ),
+            *(words.period(d) for d in row.resolution.values()),
         ]
         for row in rows
     ]
@@ -178,9 +182,10 @@ def at_targets(rows: Sequence[TargetDose], limit: Budget) -> Html:
         *("at", "MGy", "90 % interval by registration, MGy", "highest within the radius, MGy"),
         *("besides at the surface, MGy", f"e⁻/Å² at {limit.voltage:g} kV"),
         f"of {limit.dose:.4g} MGy ({ESTIMATES.get(chosen, chosen)})",
-        *(f"amplitude left at {limit.d:g} Å", "still supported, Å"),
+        f"amplitude left at {limit.d:g} Å",
+        *(f"still supported, Å ({ESTIMATES.get(name, name)})" for name in rows[0].resolution),
     ]
-    return table("Cumulative dose at targets and sites", head, cells, words=(0, 8), kind="spent")
+    return table("Cumulative dose at targets and sites", head, cells, kind="spent")
 
 
 def clashes(past: History, limit: Budget) -> list[Html]:

@@ -65,12 +65,12 @@ class Drawing:
         places: Floats,
         colour: str,
         dashes: Sequence[float] = (),
-        width: float = 2.5,
+        width: float = 3.0,
         fill: float = 0.0,
     ) -> None:
         """Draw a closed line through places (n, 2), dark below so that it shows on any ground."""
         points = " ".join("{:.1f},{:.1f}".format(*self.at(one)) for one in places)
-        under = f'<polygon points="{points}" fill="none" stroke="{_DARK}" stroke-opacity="0.6"'
+        under = f'<polygon points="{points}" fill="none" stroke="{_DARK}" stroke-opacity="0.45"'
         dash = f' stroke-dasharray="{" ".join(f"{one:g}" for one in dashes)}"' if dashes else ""
         self._parts += [
             f'{under} stroke-width="{width + 2:g}"/>',
@@ -187,7 +187,9 @@ class Drawing:
         return Html(
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" '
             f'viewBox="0 0 {WIDTH:g} {self.height:.1f}" font-family="Arial, sans-serif" '
-            f'font-weight="bold" {_labelled(self.title)}>{inside}</svg>'
+            f'font-weight="bold" {_labelled(self.title)}>'
+            # within one more, so that nothing is drawn beside it
+            f'<svg width="{WIDTH:g}" height="{self.height:.1f}">{inside}</svg></svg>'
         )
 
 

@@ -44,8 +44,11 @@ HEADINGS = MappingProxyType(
         "source": "source",
     }
 )
-# Words too long for a column stand below the row.
-BELOW = ("problem", "basis", "source", "tilts_deg")
+# What would make the table wider than a page stands below the row.
+BELOW = (
+    *("problem", "tilts_deg", "axis_azimuth_deg", "pretilt_deg", "axis_height_um"),
+    *("beam_radius_um", "beam_height_um", "beam_width_um", "energy_eV", "basis", "source"),
+)
 # What tells exposures apart stands in the table even where all have it alike.
 ALWAYS = ("id", "modality", "state", "aim_y_um", "aim_x_um", "images", "dose_MGy")
 WORDS = ("id", "name", "modality", "state", "time", "frame", "material")
@@ -107,7 +110,7 @@ def cell(name: str, written: str) -> str:
     """Write a cell of the CSV for people: numbers with four digits, tilts as a range."""
     if name == "tilts_deg":
         return tilts([float(one) for one in written.split()])
-    if name in WORDS or name in BELOW:
+    if name in (*WORDS, "problem", "basis", "source"):
         return written or "–"
     try:
         return number(float(written), 4)

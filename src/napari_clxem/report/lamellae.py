@@ -93,11 +93,16 @@ def poses(subject: Subject) -> Html:
             ]
         )
     head = [
-        *("lamella", "site", "status", "frame", "centre z, y, x, µm", "milling angle, °"),
+        *("lamella", "site", "status", "frame", "centre z, y, x, µm", "angle, °"),
         *("against the film, °", "azimuth, °", "stage tilt, °", "thickness (core), nm"),
         *("width × length, µm", "instrument", "promised when planned"),
     ]
-    return table("How the lamellae are milled", head, rows, words=(0, 1, 2, 3, 4, 11), kind="wide")
+    said = paragraph(
+        "The angle of a planned lamella is its milling angle in the volume named; that of a milled "
+        "one is how its faces lie against the plane of its map."
+    )
+    made = table("How the lamellae lie", head, rows, words=(0, 1, 2, 3, 4, 11), kind="wide")
+    return joined(made, said)
 
 
 def against_film(session: Session, record: LamellaRecord) -> str:

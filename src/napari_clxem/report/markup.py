@@ -155,6 +155,7 @@ ul.missing { list-style: none; font-size: 8.8pt }
 p.warning { border-left: 4px double #9a3b00; background: #fff4ea }
 ul { margin: .3rem 0; padding-left: 1.2rem }
 li { break-inside: avoid }
+table.exposures, table.wide, table.spent { font-size: 7.6pt }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 .9rem; font-size: 8.8pt;
   line-height: 1.3; font-variant-numeric: tabular-nums }
 caption { text-align: left; font-weight: 600; padding: .2rem 0; font-size: 9.5pt }
@@ -177,6 +178,8 @@ figure svg { display: block; width: 100%; height: auto }
 figcaption { font-size: 8.6pt; color: #333; margin-top: .2rem; line-height: 1.3 }
 figure.half { max-width: 30rem }
 figure.whole svg { max-height: 148mm }
+div.pairs { display: flex; flex-wrap: wrap; gap: .8rem }
+div.pairs figure { flex: 0 0 calc(50% - .4rem); margin: 0 }
 div.pictures { display: flex; flex-wrap: wrap; gap: .6rem }
 div.pictures figure { flex: 0 0 calc(25% - .45rem); margin: 0 }
 div.block { break-inside: avoid }

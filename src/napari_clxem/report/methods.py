@@ -101,11 +101,11 @@ def _links(subject: Subject, cite: Citations) -> str:
     said = (
         "Links by landmarks are least-squares fits of the model named, weighted by the "
         "localisation errors of both sides where every landmark has one (the predicted error is "
-        "then absolute, its 95 % region by χ²), else scaled by the residuals (by F). Links by content carry the "
-        "covariance of their correlation, links by stage that of the stage. The predicted error at "
-        "a target is the covariance of the mapped point by landmark errors and geometry, carried "
-        "through every link of the way of smallest predicted error, the error of the pick added. "
-        "It is a prediction: no link was compared with a known truth here."
+        "then absolute, its 95 % region by χ²), else scaled by the residuals (by F). Links by "
+        "content carry the covariance of their correlation, links by stage that of the stage. The "
+        "predicted error at a target is the covariance of the mapped point by landmark errors and "
+        "geometry, carried through every link of the way of smallest predicted error, the error of "
+        "the pick added. It is a prediction: no link was compared with a known truth here."
     )
     if any(one.robust for one in links):
         said += f" Robust fits leave outliers out by random sampling {cite('robust')}."

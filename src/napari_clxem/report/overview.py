@@ -161,7 +161,7 @@ def _footprints(subject: Subject, drawing: Drawing) -> dict[Stroke, int]:
         one = past.exposures[index]
         stroke = STROKES.get(one.modality.lower(), _OTHER)
         for ring in found:
-            drawing.polygon(ring, stroke.colour, stroke.dashes, 2.0 if ring is found[0] else 1.4)
+            drawing.polygon(ring, stroke.colour, stroke.dashes, 3.0 if ring is found[0] else 2.0)
         drawn[stroke] = drawn.get(stroke, 0) + 1
         if one.planned:
             drawing.cross(found[0].mean(axis=0), stroke.colour, 8.0)
@@ -234,7 +234,7 @@ def _legend(subject: Subject, pictured: bool, strokes: dict[Stroke, int]) -> Htm
         "Yellow crosses: targets, with the ellipse that holds them with 95 %."
     ]
     session = subject.session
-    if session.fields:
+    if any(one.reserves for one in session.fields):
         said.append("Blue dashed squares: tomogram fields.")
     if session.lamellae:
         said.append("Orange filled outlines: lamellae in plan.")
