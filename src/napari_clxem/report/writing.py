@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from napari_clxem.dose import Budget, budget
-from napari_clxem.errors import SessionError
+from napari_clxem.errors import SessionError, WriteError
 from napari_clxem.io.exchange.text import write_text
+from napari_clxem.io.image import OpenedImage
 from napari_clxem.report.doses import doses
 from napari_clxem.report.files import files
 from napari_clxem.report.head import head, title_of
@@ -103,6 +105,8 @@ def write_report(
     place = Path(path).expanduser().absolute()
     if place.suffix.lower() not in SUFFIXES:
         place = place.with_name(f"{place.name}.html")
+    if not place.parent.is_dir():
+        raise WriteError(f"There is no folder {place.parent}; choose another, or make it first.")
     file = None if home is None else Path(home).expanduser().absolute()
     count = _Count(session, progress)
     subject = Subject(
@@ -139,9 +143,6 @@ class _Count:
 
 def _opener(session: Session, home: Path | None) -> Opener:
     """Open images by their files, or what is kept of those that are not here."""
-    from dataclasses import replace
-
-    from napari_clxem.io.image import OpenedImage
 
     def opened(dataset: Dataset) -> OpenedImage:
         base = None if home is None else home.parent
