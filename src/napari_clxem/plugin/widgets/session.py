@@ -116,9 +116,8 @@ class SessionWidget(SessionView):
 
     def _on_print_report(self) -> None:
         home = self._workspace.store.path
-        place = (
-            "" if home is None else str(home.with_name(f"{home.name.split('.')[0]}-report.html"))
-        )
+        name = "" if home is None else f"{home.name.removesuffix('.clxem.json')}-report.html"
+        place = "" if home is None else str(home.with_name(name))
         path, _ = QFileDialog.getSaveFileName(self, keys.PRINT_REPORT.tip, place, PAGES)
         if path:
             self.verbs.print_report(path)
