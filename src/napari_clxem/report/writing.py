@@ -120,7 +120,8 @@ def write_report(
     )
     text = page(f"Report on {title_of(session)}", *(chapter(subject) for chapter in CHAPTERS))
     count("writing it")
-    write_text(place, text)
+    # names of files may hold what no encoding knows
+    write_text(place, text.encode("utf-8", "replace").decode("utf-8"))
     if progress is not None:
         progress(1.0, "done")
     return place
