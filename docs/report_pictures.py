@@ -106,14 +106,17 @@ def planned(session: Session, site: str) -> LamellaRecord:
 def picture(page: Path, out: Path) -> None:
     """Draw the top of a page as a browser does."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    os.environ.setdefault("QTWEBENGINE_CHROMIUM_FLAGS", "--no-sandbox --hide-scrollbars")
+    os.environ.setdefault("QTWEBENGINE_CHROMIUM_FLAGS", "--no-sandbox")
     from PyQt6.QtCore import QTimer, QUrl
+    from PyQt6.QtWebEngineCore import QWebEngineSettings
     from PyQt6.QtWebEngineWidgets import QWebEngineView
     from PyQt6.QtWidgets import QApplication
 
     app = QApplication.instance() or QApplication(sys.argv)
     view = QWebEngineView()
     view.resize(*PAGE)
+    settings = view.settings()
+    settings.setAttribute(QWebEngineSettings.WebAttribute.ShowScrollBars, False)
     view.show()
 
     def drawn() -> None:

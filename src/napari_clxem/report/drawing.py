@@ -35,6 +35,8 @@ class Drawing:
         self.low, self.high = np.asarray(low, float), np.asarray(high, float)
         self.title = title
         self.text = text
+        # small pictures have large text, and lines to go with it
+        self.weight = max(1.0, text / 26.0)
         size = np.maximum(self.high - self.low, 1e-9)
         self.scale = WIDTH / float(size[1])
         self.height = WIDTH * float(size[0] / size[1])
@@ -69,6 +71,7 @@ class Drawing:
         fill: float = 0.0,
     ) -> None:
         """Draw a closed line through places (n, 2), dark below so that it shows on any ground."""
+        width *= self.weight
         points = " ".join("{:.1f},{:.1f}".format(*self.at(one)) for one in places)
         under = f'<polygon points="{points}" fill="none" stroke="{_DARK}" stroke-opacity="0.45"'
         dash = f' stroke-dasharray="{" ".join(f"{one:g}" for one in dashes)}"' if dashes else ""
@@ -82,7 +85,7 @@ class Drawing:
         """Mark a place."""
         x, y = self.at(place)
         path = f"M{x - arm:.1f} {y:.1f}h{2 * arm:g}M{x:.1f} {y - arm:.1f}v{2 * arm:g}"
-        self._stroke(path, colour, 3.0)
+        self._stroke(path, colour, 3.0 * self.weight)
         self._taken.append((x - arm, y - arm, x + arm, y + arm))
 
     def ellipse(
@@ -108,8 +111,9 @@ class Drawing:
             f'transform="translate({x:.2f} {y:.2f}) rotate({turn:.2f})" fill="none"'
         )
         self._parts += [
-            f'<ellipse {where} stroke="{_DARK}" stroke-opacity="0.6" stroke-width="5"/>',
-            f'<ellipse {where} stroke="{colour}" stroke-width="2.5"/>',
+            f'<ellipse {where} stroke="{_DARK}" stroke-opacity="0.6" '
+            f'stroke-width="{4.5 * self.weight:g}"/>',
+            f'<ellipse {where} stroke="{colour}" stroke-width="{2.5 * self.weight:g}"/>',
         ]
 
     def circle(self, place: Floats, radius: float, colour: str, dashes: Sequence[float]) -> None:

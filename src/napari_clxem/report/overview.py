@@ -161,7 +161,8 @@ def _footprints(subject: Subject, drawing: Drawing) -> dict[Stroke, int]:
         one = past.exposures[index]
         stroke = STROKES.get(one.modality.lower(), _OTHER)
         for ring in found:
-            drawing.polygon(ring, stroke.colour, stroke.dashes, 3.0 if ring is found[0] else 2.0)
+            edge = ring is found[0] and one.counts and not one.at_surface
+            drawing.polygon(ring, stroke.colour, stroke.dashes, 3.0 if edge else 1.5)
         drawn[stroke] = drawn.get(stroke, 0) + 1
         if one.planned:
             drawing.cross(found[0].mean(axis=0), stroke.colour, 8.0)
