@@ -198,7 +198,7 @@ def test_the_ellipse_of_a_target_lies_on_its_cross(sample_page: Page):
     assert (x, y) == pytest.approx((WIDTH / 2, WIDTH / 2), abs=0.1)
     long, short = (float(re.search(f'{name}="([\\d.]+)"', part).group(1)) for name in ("rx", "ry"))
     row = sample_page.table("Target A1 ").row("fib-A")
-    shown = re.match(r"(\d+) nm × (\d+) nm, ([-+]\d+)°", row["95 % half axes, turn"]).groups()
+    shown = re.match(r"(\d+) × (\d+) nm, ([-+]\d+)°", row["95 % half axes, turn"]).groups()
     assert short / long == pytest.approx(float(shown[1]) / float(shown[0]), abs=0.01)
     assert turn == pytest.approx(float(shown[2]), abs=1)
 
@@ -239,3 +239,10 @@ def test_tilts_are_written_as_a_range_where_they_are_one():
 )
 def test_numbers_have_three_digits(value, said):
     assert words.number(value) == said
+
+
+def test_half_axes_are_written_with_one_unit_and_without_a_turn_where_they_have_none():
+    assert words.half_axes(0.383, 0.161, -87.2) == "383 × 161 nm, -87°"
+    assert words.half_axes(0.153, 0.152, -6.0) == "153 nm, round"
+    assert words.half_axes(30.0, 20.0, 10.0) == "30.0 × 20.0 µm, +10°"
+    assert words.half_axes(30.0, 2.0, 10.0) == "30.0 µm × 2000 nm, +10°"

@@ -16,12 +16,15 @@ from napari_clxem.dose.tables import EXPOSURES
 from napari_clxem.lamella import campaign
 from napari_clxem.plugin.controllers.dose_settings import Settings
 from napari_clxem.plugin.controllers.dose_tables import spots as dock_spots
+from napari_clxem.plugin.controllers.lamella_scene import held as dock_held
 from napari_clxem.plugin.controllers.targets_advice import Advice
 from napari_clxem.plugin.controllers.targets_scene import aims, captures, fib_view, placing_of
 from napari_clxem.report import words, write_report
 from napari_clxem.report.captures import promised
 from napari_clxem.report.doses import spots
 from napari_clxem.report.exposures import BELOW, HEADINGS
+from napari_clxem.report.held import held
+from napari_clxem.report.links import region
 from napari_clxem.report.subject import Subject
 from napari_clxem.session import edits, history
 from napari_clxem.session.geometry import place
@@ -54,13 +57,16 @@ def test_every_link_has_the_numbers_of_the_summary(sample, sample_page):
 def test_links_of_a_site_predict_their_error_at_each_of_its_targets(sample, sample_page):
     shown = sample_page.table("Links of site A").row("confocal-A → tomogram-A")
     link = next(one for one in sample.links if one.id == "beads-confocal-A-tomogram-A")
-    lines = shown["predicted error at"].split(" | ")
+    lines = shown["predicted error at (95 % ellipse)"].split(" | ")
     assert len(lines) == 2
     for name, line in zip(("A1", "A2"), lines, strict=True):
         target = edits.get(sample, Target, name)
         row = next(one for one in link_rows(sample, target) if one.id == link.id)
         error = target_error(sample, link, target)
-        assert line == f"{name} ± {nanometres(row.lateral)} (95 %: {nanometres(error.radius)})"
+        found = region(sample, link, target)
+        assert found.axes[0] == pytest.approx(error.radius)
+        assert line.strip() == f"{name} ± {nanometres(row.lateral)} ({found.words})"
+        assert found.words.startswith(nanometres(error.radius).split()[0])
 
 
 def test_links_of_the_grid_give_the_least_and_the_largest_error(sample, sample_page):
@@ -69,7 +75,7 @@ def test_links_of_the_grid_give_the_least_and_the_largest_error(sample, sample_p
     for target in sample.targets:
         rows = {one.name: one for one in link_rows(sample, target)}
         known[target.name] = rows["fluorescence-map → sxt-mosaic"].lateral
-    count, least, most = shown["predicted error at"].split(" | ")
+    count, least, most = shown["predicted error at (95 % ellipse)"].split(" | ")
     assert count == "6 targets, from"
     assert least.startswith(f"{min(known, key=known.get)} ± {nanometres(min(known.values()))}")
     assert most.startswith(f"to {max(known, key=known.get)} ± {nanometres(max(known.values()))}")
@@ -105,7 +111,7 @@ def test_every_target_has_its_error_in_every_frame(sample, sample_page):
             assert shown["by way of"] == row.way
             written = [float(one) for one in shown["(z,) y, x, µm"].split(",")]
             np.testing.assert_allclose(written, found.position, atol=6e-4)
-            assert shown["95 % half axes, turn"].startswith(nanometres(row.radius))
+            assert shown["95 % half axes, turn"].startswith(nanometres(row.radius).split()[0])
 
 
 def test_frames_that_no_link_reaches_are_named(sample, tmp_path):
@@ -224,7 +230,7 @@ def test_a_planned_lamella_promises_what_the_dock_says(full, full_page):
             assert got == pytest.approx(getattr(one, part), rel=1e-9, abs=1e-12)
     table = full_page.table("What plan C promises, by fib-C")
     assert table.row("C1")["captured"] == words.percent(expected["C1"].volume_fraction)
-    assert table.row("C2")[""] == "not meant"
+    assert table.row("C2")["meant"] == "–"
     assert f"What limits it: {found.limit}" in full_page.chapters["milling"]
     # the dock says the same, and adds where to pick better
     targets = SimpleNamespace(record=record, aims=seen, placing=placing_of(record))
@@ -280,3 +286,18 @@ def test_methods_cite_what_was_used_and_no_more(sample_page, full_page):
     assert "10.1038/s42003-025-09072-x" in sample_page.raw
     assert "10.7554/eLife.06980" not in sample_page.raw
     assert "confocal-A × 1.45" in sample_page.chapters["methods"]
+
+
+def test_what_milled_lamellae_hold_is_what_the_dock_says(full, full_page):
+    record = next(one for one in full.lamellae if one.id == "milled-A")
+    frame, found = held(full, record)
+    assert frame == "tomogram-A"
+    expected = {one.target.id: one.capture for one in dock_held(full, record)}
+    assert set(found) == set(expected) == {"A1", "A2"}
+    for name, one in expected.items():
+        for part in ("centre", "whole", "volume_fraction", "width", "length", "offset", "sigma"):
+            got = getattr(found[name], part)
+            assert got == pytest.approx(getattr(one, part), rel=1e-9, abs=1e-12)
+    table = full_page.table("What lamella A holds, by tomogram-A")
+    assert table.row("A1")["captured"] == words.percent(expected["A1"].volume_fraction)
+    assert table.row("A1")["meant"] == "–"

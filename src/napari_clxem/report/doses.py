@@ -185,7 +185,7 @@ def at_targets(rows: Sequence[TargetDose], limit: Budget) -> Html:
         f"amplitude left at {limit.d:g} Å",
         *(f"still supported, Å ({ESTIMATES.get(name, name)})" for name in rows[0].resolution),
     ]
-    return table("Cumulative dose at targets and sites", head, cells, kind="spent")
+    return table("Cumulative dose at targets and sites", head, cells, unbroken=(0,), kind="spent")
 
 
 def clashes(past: History, limit: Budget) -> list[Html]:

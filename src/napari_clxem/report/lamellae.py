@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from napari_clxem.errors import ClxemError
@@ -9,6 +11,7 @@ from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import (
     BY_EYE,
     Campaign,
+    Capture,
     LamellaRecord,
     SlabPose,
     campaign,
@@ -20,6 +23,7 @@ from napari_clxem.report import words
 from napari_clxem.report.captures import Promise, promised
 from napari_clxem.report.crops import Crop, crop
 from napari_clxem.report.drawing import FIELD, LAMELLA, Drawing
+from napari_clxem.report.held import held, tomograms_of
 from napari_clxem.report.markup import (
     Html,
     element,
@@ -30,13 +34,16 @@ from napari_clxem.report.markup import (
     section,
     table,
 )
-from napari_clxem.report.subject import Subject, axes_of, corners, extent, label_of, name_of
+from napari_clxem.report.subject import Subject, corners, label_of, name_of
 from napari_clxem.session.geometry import place
 from napari_clxem.session.model import Dataset, Session
 from napari_clxem.session.slabs import slab_placement
 
+CAPTURED = (
+    *("target", "meant", "captured", "its middle inside", "all of it inside"),
+    *("within the width", "within the length", "from the mid-plane, nm"),
+)
 PLANS, OVERLAPS = "Milling", "Lamella overlap"
-TOMOGRAM = "sxt"
 
 
 def plans(subject: Subject) -> Html:
@@ -116,34 +123,10 @@ def _promise(subject: Subject, record: LamellaRecord, found: Promise) -> Html:
     title = title_of(subject, record)
     if found.trouble:
         return missing(f"What {title} holds cannot be told: {found.trouble}.")
-    rows = []
-    for target in subject.session.targets:
-        capture = found.captures.get(target.id)
-        if target.site not in (None, record.site):
-            continue
-        meant = "meant" if target.id in record.targets else "not meant"
-        if capture is None:
-            rows.append([label_of(target), meant, *[words.NOTHING] * 6])
-            continue
-        rows.append(
-            [
-                label_of(target),
-                meant,
-                words.percent(capture.volume_fraction),
-                words.percent(capture.centre),
-                words.percent(capture.whole),
-                words.percent(capture.width),
-                words.percent(capture.length),
-                f"{1000 * capture.offset:+.0f} ± {1000 * capture.sigma:.0f}",
-            ]
-        )
+    rows = _captured(subject, record, found.captures)
     if not rows:
         return missing(f"{title} has no target at its site.")
-    head = [
-        *("target", "", "captured", "its middle inside", "all of it inside"),
-        *("within the width", "within the length", "from the mid-plane, nm"),
-    ]
-    made = table(f"What {title} promises, by {found.view}", head, rows, words=(0, 1))
+    made = table(f"What {title} promises, by {found.view}", CAPTURED, rows, words=(0, 1))
     limit = (
         paragraph(joined("What limits it: ", found.limit, between=""))
         if found.limit
@@ -152,6 +135,42 @@ def _promise(subject: Subject, record: LamellaRecord, found: Promise) -> Html:
         )
     )
     return element("div", joined(made, limit), class_="block")
+
+
+def _captured(
+    subject: Subject, record: LamellaRecord, found: Mapping[str, Capture]
+) -> list[list[str]]:
+    """Write what a lamella holds of every target of its site, one row each."""
+    rows = []
+    for target in subject.session.targets:
+        if target.site not in (None, record.site):
+            continue
+        capture = found.get(target.id)
+        row = [label_of(target), "yes" if target.id in record.targets else words.NOTHING]
+        if capture is None:
+            rows.append([*row, *[words.NOTHING] * 6])
+            continue
+        shares = (capture.volume_fraction, capture.centre, capture.whole)
+        rows.append(
+            [
+                *row,
+                *(words.percent(one) for one in (*shares, capture.width, capture.length)),
+                f"{1000 * capture.offset:+.0f} ± {1000 * capture.sigma:.0f}",
+            ]
+        )
+    return rows
+
+
+def _held(subject: Subject, record: LamellaRecord) -> Html:
+    """Say what a milled lamella holds of its targets."""
+    title = title_of(subject, record)
+    frame, found = held(subject.session, record)
+    if not frame:
+        return missing(f"{title} is not linked with a tomogram: what it holds cannot be told.")
+    rows = _captured(subject, record, found)
+    if not rows:
+        return missing(f"{title} has no target at its site.")
+    return table(f"What {title} holds, by {frame}", CAPTURED, rows, words=(0, 1))
 
 
 def campaign_of(session: Session) -> Campaign:
@@ -202,10 +221,14 @@ def overlaps(subject: Subject) -> Html:
         figure(
             Html(campaign_plot(found)),
             "Overlap in plan view of every lamella with its 95 % interval; filled above one half.",
-            "half",
+            "small",
         )
     )
-    pictures = [_picture(subject, one) for one in session.lamellae if one.status == "milled"]
+    milled = [one for one in session.lamellae if one.status == "milled"]
+    for record in milled:
+        subject.step(f"reckoning what {title_of(subject, record)} holds")
+        parts.append(_held(subject, record))
+    pictures = [_picture(subject, one) for one in milled]
     return section("overlap", OVERLAPS, *parts, element("div", joined(*pictures), class_="pairs"))
 
 
@@ -214,15 +237,7 @@ def _picture(subject: Subject, record: LamellaRecord) -> Html:
     session = subject.session
     title = title_of(subject, record)
     subject.step(f"drawing {title}")
-    near = [
-        one
-        for one in session.datasets
-        if one.site in (None, record.site)
-        and one.modality == TOMOGRAM
-        and axes_of(session, one.frame) == 3
-        and extent(one) is not None
-    ]
-    for tomogram in near:
+    for tomogram in tomograms_of(session, record):
         try:
             to_field = slab_placement(session, record, tomogram.frame)
             pose = slab_pose(record.lamella, to_field)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from napari_clxem.errors import ClxemError, NoPathError
+from napari_clxem.frames.uncertainty import region_threshold
+from napari_clxem.report.drawing import half_axes
 from napari_clxem.report.head import STATUS
 from napari_clxem.report.markup import (
     Html,
@@ -16,11 +20,14 @@ from napari_clxem.report.markup import (
     paragraph,
     section,
     table,
+    text,
 )
 from napari_clxem.report.subject import Subject, label_of
 from napari_clxem.report.words import NOTHING, length, several
+from napari_clxem.report.words import half_axes as axes_text
+from napari_clxem.session.geometry import graph, solve
 from napari_clxem.session.model import Link, Session, Site, Target
-from napari_clxem.session.pairs import target_error, warnings
+from napari_clxem.session.pairs import warnings
 from napari_clxem.session.summary import LinkRow, link_rows, nanometres
 
 # Links of the whole grid are judged at all targets: more than so many are summed up.
@@ -76,7 +83,8 @@ def links(subject: Subject) -> Html:
             "FRE is how well a fit goes through its own landmarks and not its accuracy; left out "
             "is the root mean square miss of each landmark by a fit to the others. The predicted "
             "error is the root mean square distance in the plane by which this link alone misses "
-            "the target, and the radius is half the long axis of its 95 % region."
+            "the target; its 95 % ellipse is given by its half axes and the turn of the long one "
+            "from +x (columns) towards +y (rows, down), and drawn in shape and direction."
         )
     ]
     for title, site in groups:
@@ -89,8 +97,18 @@ def links(subject: Subject) -> Html:
         near = [one for one in session.targets if site is None or one.site in (None, site.id)]
         cells = [_cells(session, one, near, by_target, plain) for one in chosen]
         notes = [_notes(one, plain[one.id]) for one in chosen]
-        head = ["link", "by", "model", "used / paired", "FRE", "left out", "predicted error at"]
-        parts.append(table(title, head, cells, words=(0, 1, 2, 6), notes=notes, kind="links"))
+        head = [
+            "link",
+            "by",
+            "model",
+            "used / paired",
+            "FRE",
+            "left out",
+            "predicted error at (95 % ellipse)",
+        ]
+        parts.append(
+            table(title, head, cells, words=(0, 1, 2, 6), notes=notes, kind="links", unbroken=(6,))
+        )
     if not session.targets:
         parts.append(
             missing("There is no target, so errors are predicted at the landmarks' centre.")
@@ -158,7 +176,7 @@ def _errors(
         [
             f"{several(len(known), 'target')}, from",
             _error(session, link, *least),
-            f"to {_error(session, link, *most)}",
+            joined("to", _error(session, link, *most), between=" "),
         ]
     )
 
@@ -168,11 +186,58 @@ def _lateral(one: tuple[Target, LinkRow]) -> float:
     return float("inf") if value is None else value
 
 
-def _error(session: Session, link: Link, target: Target, row: LinkRow) -> str:
-    found = target_error(session, link, target)
-    radius = "" if found is None or not np.isfinite(found.radius) else length(found.radius)
-    more = f" (95 %: {radius})" if radius else ""
-    return f"{label_of(target)} ± {length(row.lateral)}{more}"
+def _error(session: Session, link: Link, target: Target, row: LinkRow) -> Html:
+    said = f"{label_of(target)} ± {length(row.lateral)}"
+    found = region(session, link, target)
+    if found is None:
+        return text(said)
+    return joined(f"{said} ({found.words})", glyph(*found.axes), between=" ")
+
+
+@dataclass(frozen=True)
+class Region:
+    """The 95 % region in the plane that one link predicts at a target.
+
+    Attributes
+    ----------
+    axes : tuple of float
+        Long and short half axis, µm, and the turn of the long one from +x towards +y, degrees.
+    """
+
+    axes: tuple[float, float, float]
+
+    @property
+    def words(self) -> str:
+        """Half axes and turn, for people."""
+        return axes_text(*self.axes)
+
+
+def region(session: Session, link: Link, target: Target) -> Region | None:
+    """Predict where a link alone puts a target; None where it does not tell."""
+    try:
+        found = solve(link)
+    except ClxemError:
+        return None
+    try:
+        way = graph(session).transform(target.frame, link.moving, [target.position])
+    except NoPathError:
+        return None
+    probe = way.transform([target.position])[:, -len(found.centre) :]
+    spread = found.predict_error(probe)[0, -2:, -2:]
+    if not np.isfinite(spread).all():
+        return None
+    threshold = region_threshold(2, found.region_dof, 0.95)
+    axes = half_axes(spread, float(np.sqrt(np.linalg.eigvalsh(spread)[-1] * threshold)))
+    return None if axes is None else Region(axes)
+
+
+def glyph(long: float, short: float, turn: float) -> Html:
+    """Draw shape and direction of an ellipse, as large as a letter."""
+    return Html(
+        '<svg class="glyph" viewBox="-11 -11 22 22" aria-hidden="true"><ellipse rx="9.5" '
+        f'ry="{max(9.5 * short / long, 0.4):.2f}" transform="rotate({turn:.1f})" fill="none" '
+        'stroke="#1a1a1a" stroke-width="1.6"/></svg>'
+    )
 
 
 def _notes(link: Link, row: LinkRow) -> Html | str:

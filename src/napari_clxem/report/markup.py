@@ -164,7 +164,7 @@ th, td { padding: .16rem .4rem; text-align: left; vertical-align: top;
 thead { display: table-header-group }
 thead th { border-bottom: 1.5px solid #1a1a1a; vertical-align: bottom; overflow-wrap: normal }
 tbody th { font-weight: 600 }
-td.w { white-space: nowrap }
+th.w, td.w { white-space: nowrap }
 th.n, td.n { text-align: right; white-space: nowrap }
 thead th.n { white-space: normal }
 tr { break-inside: avoid }
@@ -177,6 +177,7 @@ figure { margin: .6rem 0; break-inside: avoid }
 figure svg { display: block; width: 100%; height: auto }
 figcaption { font-size: 8.6pt; color: #333; margin-top: .2rem; line-height: 1.3 }
 figure.half { max-width: 30rem }
+figure.small { max-width: 20rem }
 figure.whole svg { max-height: 148mm }
 div.pairs { display: flex; flex-wrap: wrap; gap: .8rem }
 div.pairs figure { flex: 0 0 calc(50% - .4rem); margin: 0 }
@@ -186,6 +187,7 @@ div.block { break-inside: avoid }
 ol.sources { font-size: 9pt; padding-left: 1.4rem }
 span.swatch { display: inline-block; width: .7em; height: .7em; border: 1px solid #444;
   print-color-adjust: exact; -webkit-print-color-adjust: exact }
+svg.glyph { width: 1.25em; height: 1.25em; vertical-align: -.25em }
 td.path { overflow-wrap: anywhere }
 code { font: 9pt "Liberation Mono", Consolas, monospace; overflow-wrap: anywhere }
 a { color: inherit }

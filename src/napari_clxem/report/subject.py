@@ -17,7 +17,7 @@ from napari_clxem.frames.affine import Floats
 from napari_clxem.io.image import SPATIAL, OpenedImage
 from napari_clxem.session.doses import history
 from napari_clxem.session.fingerprint import fingerprint
-from napari_clxem.session.geometry import graph, place
+from napari_clxem.session.geometry import graph
 from napari_clxem.session.model import Dataset, Session, Site, Target
 from napari_clxem.session.opening import frame_scale
 from napari_clxem.session.places import found_file
@@ -102,9 +102,10 @@ class Subject:
 
     def _reached(self, frame: str) -> int:
         """Count the targets and exposures that can be laid into a frame."""
-        targets = sum(place(self.session, one, frame) is not None for one in self.session.targets)
-        frames = {one.frame for one in self.session.exposures}
-        return targets + sum(self.way(one, frame) is not None for one in frames)
+        found = [one.frame for one in self.session.targets]
+        found += [one.frame for one in self.session.exposures]
+        reached = {one for one in set(found) if self.way(one, frame) is not None}
+        return sum(one in reached for one in found)
 
     @property
     def frame(self) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from napari_clxem.report.drawing import half_axes
 from napari_clxem.report.markup import Html, joined, missing, paragraph, section, table
 from napari_clxem.report.subject import Subject, label_of
 from napari_clxem.report.words import NOTHING, length, place
+from napari_clxem.report.words import half_axes as axes_text
 from napari_clxem.session.geometry import Place
 from napari_clxem.session.geometry import place as place_in
 from napari_clxem.session.model import Target
-from napari_clxem.session.summary import TargetRow, target_rows
+from napari_clxem.session.summary import target_rows
 
 
 def targets(subject: Subject) -> Html:
@@ -48,10 +51,9 @@ def targets(subject: Subject) -> Html:
             "its half axes and the turn of the long one from +x (columns) towards +y (rows, down)."
         )
     )
-    by_frame: dict[str, dict[str, TargetRow]] = {}
     for target in session.targets:
         subject.step(f"placing {label_of(target)}")
-        parts.append(_target(subject, target, by_frame))
+        parts.append(_target(subject, target))
     return section("targets", title, *parts)
 
 
@@ -61,13 +63,12 @@ def frames_for(subject: Subject, target: Target) -> list[str]:
     return list(dict.fromkeys(one for one in (target.frame, *near) if one))
 
 
-def _target(subject: Subject, target: Target, by_frame: dict[str, dict[str, TargetRow]]) -> Html:
+def _target(subject: Subject, target: Target) -> Html:
     session = subject.session
+    alone = replace(session, targets=(target,))
     rows, lost = [], []
     for frame in frames_for(subject, target):
-        if frame not in by_frame:
-            by_frame[frame] = {one.id: one for one in target_rows(session, frame)}
-        row, found = by_frame[frame][target.id], place_in(session, target, frame)
+        (row,), found = target_rows(alone, frame), place_in(session, target, frame)
         if found is None:
             lost.append(frame)
             continue
@@ -100,5 +101,4 @@ def ellipse_text(found: Place) -> str:
     axes = half_axes(plane, found.radius)
     if axes is None:
         return NOTHING
-    long, short, turn = axes
-    return f"{length(long)} × {length(short)}, {turn:+.0f}°"
+    return axes_text(*axes)

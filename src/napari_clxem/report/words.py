@@ -9,11 +9,23 @@ import numpy as np
 from napari_clxem.session.summary import nanometres
 
 NOTHING = "–"
+# What is so nearly a circle has no direction.
+ROUND = 0.95
 
 
 def length(value: float | None) -> str:
     """Write a length of µm as nm, or as µm from 10 µm on."""
     return nanometres(value)
+
+
+def half_axes(long: float, short: float, turn: float) -> str:
+    """Write the half axes of an ellipse, µm, and the turn of the long one, degrees."""
+    if short > ROUND * long:
+        return f"{length(long)}, round"
+    first = length(long)
+    if first[-3:] == length(short)[-3:]:
+        first = first[:-3]
+    return f"{first} × {length(short)}, {turn:+.0f}°"
 
 
 def number(value: float | None, digits: int = 3) -> str:

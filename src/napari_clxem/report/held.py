@@ -1,0 +1,104 @@
+"""What a milled lamella holds of its targets: they meet in the tomogram that ties it best."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from napari_clxem.errors import NoPathError
+from napari_clxem.frames import Affine, Route
+from napari_clxem.lamella import (
+    Capture,
+    Lamella,
+    LamellaRecord,
+    SlabPose,
+    capture_probability,
+    slab_pose,
+)
+from napari_clxem.report.subject import axes_of, extent
+from napari_clxem.session.geometry import graph, place
+from napari_clxem.session.model import Dataset, Session
+from napari_clxem.session.slabs import laid
+
+TOMOGRAM = "sxt"
+
+
+def tomograms_of(session: Session, record: LamellaRecord) -> tuple[Dataset, ...]:
+    """Give the tomograms of a lamella's site."""
+    return tuple(
+        one
+        for one in session.datasets
+        if one.site in (None, record.site)
+        and one.modality == TOMOGRAM
+        and one.frame
+        and axes_of(session, one.frame) == 3
+        and extent(one) is not None
+    )
+
+
+def held(session: Session, record: LamellaRecord) -> tuple[str, dict[str, Capture]]:
+    """Give what a lamella on a map holds of the targets of its site, by their ids.
+
+    Returns
+    -------
+    str
+        Frame of the tomogram in which its place is known best; empty where none is linked.
+    dict of str to Capture
+        Link and pick count both.
+    """
+    tie = best_tie(session, record)
+    if tie is None:
+        return "", {}
+    frame, way = tie
+    slab = carried(record.lamella, slab_pose(record.lamella, way.placement))
+    on_map = Affine(way.placement).inverted()
+    ndim = axes_of(session, record.frame)
+    found = {}
+    for target in session.targets:
+        spot = place(session, target, frame)
+        if target.site not in (None, record.site) or spot is None:
+            continue
+        if np.isfinite(spot.covariance).all():
+            there = on_map.transform([spot.position])[0]
+            own = way.predict_error([there[3 - ndim :]])[0]
+            both = np.array(spot.covariance) + own
+            found[target.id] = capture_probability(slab, spot.position, target.radius, both)
+    return frame, found
+
+
+def best_tie(session: Session, record: LamellaRecord) -> tuple[str, Route] | None:
+    """Find the tomogram in which the lamella's place is known best, and the way there."""
+    ways = graph(laid(session, record))
+    here = record.lamella.centre[3 - axes_of(session, record.frame) :]
+    found = []
+    for dataset in tomograms_of(session, record):
+        try:
+            way = ways.transform(record.frame, dataset.frame, [here])
+        except NoPathError:
+            continue
+        error = float(np.trace(way.predict_error([here])[0]))
+        if np.isfinite(error):
+            found.append((error, dataset.frame, way))
+    best = min(found, key=lambda one: one[0], default=None)
+    return None if best is None else (best[1], best[2])
+
+
+def carried(lamella: Lamella, pose: SlabPose) -> Lamella:
+    """Give a lamella as it lies in another frame."""
+    z, y, x = pose.normal
+    angle = float(np.rad2deg(np.arccos(np.clip(z, -1.0, 1.0))))
+    azimuth = float(np.rad2deg(np.arctan2(-x, y))) if angle > 1e-9 else 0.0
+    plain = replace(
+        lamella,
+        centre=(float(pose.centre[0]), float(pose.centre[1]), float(pose.centre[2])),
+        angle=angle,
+        azimuth=azimuth,
+        thickness=pose.thickness,
+        damage=lamella.damage * pose.thickness / lamella.thickness,
+        outline=(),
+    )
+    own = plain.within(pose.corners)[:, 1:]
+    length, width = np.ptp(own, axis=0).tolist()
+    outline = tuple((a, b) for a, b in own.tolist())
+    return replace(plain, outline=outline, length=length, width=width)
