@@ -206,8 +206,8 @@ def test_clashes_and_what_is_in_no_sum_are_said(full, full_page, tmp_path):
 
 def test_another_limit_changes_what_doses_are_held_against(full, tmp_path):
     limit = budget(40.0, "ice", 200.0)
-    session = replace(full, sites=(), lamellae=())
-    page = Page(write_report(session, tmp_path / "a.html", home=HOME, limit=limit, frame=FRAME))
+    session = replace(full, links=(), lamellae=())
+    page = Page(write_report(session, tmp_path / "a.html", home=HOME, limit=limit, frame="tem-A"))
     head = page.table("Cumulative dose").head
     assert "amplitude left at 40 Å" in head
     assert any("200 kV" in one for one in head)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from reported import HOME, MADE, Page
 
@@ -338,3 +339,41 @@ def test_it_imports_quickly_and_without_a_window():
         if best < 1:
             break
     assert best < 1
+
+
+def test_a_session_that_makes_no_sense_is_refused_in_one_sentence(tmp_path):
+    lost = Session(targets=(Target(name="t", frame="nowhere", position=(1.0, 2.0)),))
+    with pytest.raises(SessionError, match="nowhere"):
+        write_report(lost, tmp_path / "a.html")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_missing_there_is_a_report(full, tmp_path, seed):
+    chance = np.random.default_rng(seed)
+
+    def some(items):
+        kept = chance.random(len(items)) < chance.choice([0.2, 0.6, 1.0])
+        return tuple(one for one, keep in zip(items, kept, strict=True) if keep)
+
+    targets = some(full.targets)
+    names = {one.id for one in targets}
+    session = replace(
+        full,
+        targets=targets,
+        datasets=tuple(
+            replace(one, scale=None) if chance.random() < 0.2 else one
+            for one in some(full.datasets)
+        ),
+        links=some([one for one in full.links if len(one.landmarks) < 9]),
+        exposures=some(full.exposures),
+        lamellae=tuple(
+            replace(one, targets=tuple(names & set(one.targets))) for one in some(full.lamellae)
+        ),
+        fields=(),
+    )
+    page = Page(write_report(session, tmp_path / "a.html", home=HOME))
+    assert list(page.chapters) == CHAPTERS
+    for target in targets:
+        assert page.table(f"Target {target.name} ").rows
+    assert len(page.missing) > 3

@@ -10,11 +10,9 @@ from napari_clxem.report.markup import (
     Html,
     element,
     joined,
-    warning,
 )
 from napari_clxem.report.subject import Subject
 from napari_clxem.report.words import several
-from napari_clxem.session.checks import check
 from napari_clxem.session.files import fingerprint as state_of
 from napari_clxem.session.files import load, written
 from napari_clxem.session.model import Session, SiteStatus
@@ -60,7 +58,6 @@ def head(subject: Subject) -> Html:
         element("h1", f"Report on {title_of(session)}"),
         element("dl", joined(*shown), class_="facts"),
     ]
-    parts += [warning(f"The session does not hold together: {one}") for one in _faults(session)]
     return element("header", joined(*parts))
 
 
@@ -102,11 +99,3 @@ def _counts(session: Session) -> str:
             several(len(session.fields), "tomogram field"),
         )
     )
-
-
-def _faults(session: Session) -> list[str]:
-    try:
-        check(session)
-    except ClxemError as error:
-        return [str(error)]
-    return []

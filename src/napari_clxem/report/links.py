@@ -32,6 +32,10 @@ from napari_clxem.session.summary import LinkRow, link_rows, nanometres
 
 # Links of the whole grid are judged at all targets: more than so many are summed up.
 FEW = 3
+HEAD = (
+    *("link", "by", "model", "used / paired", "FRE", "left out"),
+    "predicted error at (95 % ellipse)",
+)
 NO_TARGET = "There is no target, so errors are predicted at the landmarks' centre."
 ORIGINS = {"bead": "beads", "hand": "by hand", "file": "picks of a file"}
 KINDS = {"content": "content", "stage": "stage", "declared": "declared"}
@@ -97,17 +101,8 @@ def links(subject: Subject) -> Html:
         near = [one for one in session.targets if site is None or one.site in (None, site.id)]
         cells = [_cells(session, one, near, by_target, plain) for one in chosen]
         notes = [_notes(one, plain[one.id]) for one in chosen]
-        head = [
-            "link",
-            "by",
-            "model",
-            "used / paired",
-            "FRE",
-            "left out",
-            "predicted error at (95 % ellipse)",
-        ]
         parts.append(
-            table(title, head, cells, words=(0, 1, 2, 6), notes=notes, kind="links", unbroken=(6,))
+            table(title, HEAD, cells, words=(0, 1, 2, 6), kind="links", notes=notes, unbroken=(6,))
         )
     if not session.targets:
         parts.append(

@@ -23,6 +23,7 @@ from napari_clxem.report.pictures import pictures
 from napari_clxem.report.subject import Opener, Progress, Subject
 from napari_clxem.report.targets import targets
 from napari_clxem.report.tomograms import tomograms
+from napari_clxem.session.checks import check
 from napari_clxem.session.model import Dataset, Session
 from napari_clxem.session.opening import open_dataset
 from napari_clxem.session.pictures import stand_in
@@ -95,10 +96,11 @@ def write_report(
     Raises
     ------
     SessionError
-        Where there is no such frame.
+        Where the session does not make sense, or has no such frame.
     WriteError
         Where the file cannot be written.
     """
+    check(session)
     names = [one.name for one in session.frames]
     if frame and frame not in names:
         raise SessionError(f"There is no frame {frame!r}; there are {', '.join(names) or 'none'}.")
