@@ -377,3 +377,20 @@ def test_whatever_is_missing_there_is_a_report(full, tmp_path, seed):
     for target in targets:
         assert page.table(f"Target {target.name} ").rows
     assert len(page.missing) > 3
+
+
+def test_targets_of_no_site_are_pictured_too(sample, tmp_path):
+    free = tuple(replace(one, site=None) for one in sample.targets[:1])
+    session = replace(
+        unlinked(sample),
+        sites=(),
+        targets=free,
+        datasets=tuple(replace(one, site=None) for one in sample.datasets[:5]),
+    )
+    page = Page(write_report(session, tmp_path / "a.html", home=HOME))
+    assert "Targets of no site" in page.chapters["pictures"]
+    assert "confocal-A around A1" in page.pictures
+    assert "The session has no site, so none is pictured." in page.missing
+    assert any(
+        one.startswith("sxt-mosaic: no links lead there from confocal-A") for one in page.missing
+    )

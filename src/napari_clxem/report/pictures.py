@@ -33,10 +33,14 @@ LARGEST = 60.0
 
 def pictures(subject: Subject) -> Html:
     """Draw the images of every site around its first target."""
-    groups: list[Site | None] = [*subject.session.sites]
-    if not groups:
-        return section("pictures", TITLE, missing("The session has no site, so none is pictured."))
-    return section("pictures", TITLE, *(_site(subject, one) for one in groups if one is not None))
+    parts = [_site(subject, one) for one in subject.session.sites]
+    if not parts:
+        parts = [missing("The session has no site, so none is pictured.")]
+    if subject.targets(None):
+        parts.append(
+            _around(subject, heading("Targets of no site"), None, subject.targets(None)[0])
+        )
+    return section("pictures", TITLE, *parts)
 
 
 def _site(subject: Subject, site: Site) -> Html:
@@ -44,10 +48,20 @@ def _site(subject: Subject, site: Site) -> Html:
     targets = subject.targets(site)
     if not targets:
         return joined(title, missing(f"Site {label_of(site)} has no target to be pictured around."))
-    first = targets[0]
-    images = [*subject.datasets(site), *subject.datasets(None)]
+    return _around(subject, title, site, targets[0])
+
+
+def _around(subject: Subject, title: Html, site: Site | None, first: Target) -> Html:
+    """Draw the images of a site, and those of the grid, around a target."""
+    images = (
+        [*subject.datasets(site), *subject.datasets(None)]
+        if site
+        else [
+            one for one in subject.session.datasets if one.site is None or one.frame == first.frame
+        ]
+    )
     placed = [(one, place(subject.session, first, one.frame)) for one in images if one.frame]
-    half = half_side([found for one, found in placed if found is not None and one.site])
+    half = half_side([found for one, found in placed if found and (one.site or site is None)])
     drawn: list[Html] = []
     said: list[str] = []
     for dataset, found in placed:
