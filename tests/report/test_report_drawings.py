@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from io import BytesIO
 
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reported import Page
+from reported import HOME, Page
 
+from napari_clxem.dose import budget
 from napari_clxem.errors import ReadError
 from napari_clxem.io.image import Channel, OpenedImage
-from napari_clxem.report import words
+from napari_clxem.report import words, write_report
 from napari_clxem.report.crops import crop, whole
 from napari_clxem.report.dose_map import coloured
 from napari_clxem.report.drawing import WIDTH, Drawing, half_axes
@@ -246,3 +248,26 @@ def test_half_axes_are_written_with_one_unit_and_without_a_turn_where_they_have_
     assert words.half_axes(0.153, 0.152, -6.0) == "153 nm, round"
     assert words.half_axes(30.0, 20.0, 10.0) == "30.0 × 20.0 µm, +10°"
     assert words.half_axes(30.0, 2.0, 10.0) == "30.0 µm × 2000 nm, +10°"
+
+
+def test_lines_that_end_are_not_closed():
+    drawing = Drawing(np.zeros(2), np.ones(2), "a")
+    ring = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    drawing.polygon(ring, "#000000", closed=False)
+    assert "<polyline" in drawing.svg()
+    assert "<polygon" not in drawing.svg()
+    drawing.polygon(ring, "#000000")
+    assert "<polygon" in drawing.svg()
+
+
+def test_the_dose_of_a_volume_says_at_which_height(full, tmp_path):
+    session = replace(full, links=(), lamellae=(), fields=())
+    page = Page(write_report(session, tmp_path / "a.html", home=HOME, frame="tomogram-A"))
+    assert "Nowhere is the budget of 142.5 MGy reached." in page.chapters["dose"]
+    limit = budget(5.0)
+    found = write_report(session, tmp_path / "a.html", home=HOME, frame="tomogram-A", limit=limit)
+    page = Page(found)
+    assert "Cumulative dose inside the sample in tomogram-A at z = 0.00 µm" in page.chapters["dose"]
+    part = page.raw.split('aria-label="Cumulative dose')[1].split("</svg>")[0]
+    assert "data:image/png" in part
+    assert part.count("stroke-dasharray") >= 1  # the line of the budget

@@ -50,7 +50,8 @@ def dose_map(subject: Subject, past: History) -> Html:
     drawing.picture(Crop(coloured(values, most), low - pixel / 2, edge, None))
     drawing.bar()
     for ring in rings:
-        drawing.polygon(ring, BUDGET, (14, 7), 3.0)
+        whole = bool(np.allclose(ring[0], ring[-1]))  # others end at the edge of the map
+        drawing.polygon(ring, BUDGET, (14, 7), 3.0, closed=whole)
     for target in subject.session.targets:
         found = place(subject.session, target, past.frame)
         if found is not None:
@@ -63,9 +64,10 @@ def dose_map(subject: Subject, past: History) -> Html:
         if rings
         else f"Nowhere is the budget of {subject.limit.dose:.4g} MGy reached."
     )
+    at = "" if height is None else f" at z = {height:.2f} µm"
     caption = (
-        f"Cumulative dose inside the sample in {past.frame}, MGy in {past.material}, all exposures "
-        f"recorded and planned. {over}"
+        f"Cumulative dose inside the sample in {past.frame}{at}, MGy in {past.material}, all "
+        f"exposures recorded and planned. {over}"
     )
     return figure(Html(drawing.svg() + colour_bar(most)), caption, "half block")
 

@@ -69,15 +69,17 @@ class Drawing:
         dashes: Sequence[float] = (),
         width: float = 3.0,
         fill: float = 0.0,
+        closed: bool = True,
     ) -> None:
-        """Draw a closed line through places (n, 2), dark below so that it shows on any ground."""
+        """Draw a line through places (n, 2), dark below so that it shows on any ground."""
+        tag = "polygon" if closed else "polyline"
         width *= self.weight
         points = " ".join("{:.1f},{:.1f}".format(*self.at(one)) for one in places)
-        under = f'<polygon points="{points}" fill="none" stroke="{_DARK}" stroke-opacity="0.45"'
+        under = f'<{tag} points="{points}" fill="none" stroke="{_DARK}" stroke-opacity="0.45"'
         dash = f' stroke-dasharray="{" ".join(f"{one:g}" for one in dashes)}"' if dashes else ""
         self._parts += [
             f'{under} stroke-width="{width + 2:g}"/>',
-            f'<polygon points="{points}" fill="{colour}" fill-opacity="{fill:g}" '
+            f'<{tag} points="{points}" fill="{colour}" fill-opacity="{fill:g}" '
             f'stroke="{colour}" stroke-width="{width:g}"{dash}/>',
         ]
 
