@@ -270,4 +270,11 @@ def test_the_dose_of_a_volume_says_at_which_height(full, tmp_path):
     assert "Cumulative dose inside the sample in tomogram-A at z = 0.00 µm" in page.chapters["dose"]
     part = page.raw.split('aria-label="Cumulative dose')[1].split("</svg>")[0]
     assert "data:image/png" in part
-    assert part.count("stroke-dasharray") >= 1  # the line of the budget
+    assert "stroke-dasharray" not in part
+    assert "Everywhere here the budget of " in page.chapters["dose"]
+
+
+def test_the_line_of_the_budget_is_drawn_where_it_is(full, full_page):
+    assert "The dashed line is 142.5 MGy, what 20 Å stands." in full_page.chapters["dose"]
+    part = full_page.raw.split('aria-label="Cumulative dose')[1].split("</svg>")[0]
+    assert "stroke-dasharray" in part

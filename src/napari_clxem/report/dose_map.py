@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_clxem.dose import History, map_contours
+from napari_clxem.dose import Budget, History, map_contours
 from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats
 from napari_clxem.report import words
@@ -59,17 +59,22 @@ def dose_map(subject: Subject, past: History) -> Html:
             if ((spot >= drawing.low) & (spot <= drawing.high)).all():
                 drawing.cross(spot)
                 drawing.label(spot, label_of(target))
-    over = (
-        f"The dashed line is {subject.limit.dose:.4g} MGy, what {subject.limit.d:g} Å stands."
-        if rings
-        else f"Nowhere is the budget of {subject.limit.dose:.4g} MGy reached."
-    )
+    over = reached(values, len(rings), subject.limit)
     at = "" if height is None else f" at z = {height:.2f} µm"
     caption = (
         f"Cumulative dose inside the sample in {past.frame}{at}, MGy in {past.material}, all "
         f"exposures recorded and planned. {over}"
     )
     return figure(Html(drawing.svg() + colour_bar(most)), caption, "half block")
+
+
+def reached(values: Floats, lines: int, limit: Budget) -> str:
+    """Say where in a map the budget is reached."""
+    if lines:
+        return f"The dashed line is {limit.dose:.4g} MGy, what {limit.d:g} Å stands."
+    if float(values.max()) < limit.dose:
+        return f"Nowhere is the budget of {limit.dose:.4g} MGy reached."
+    return f"Everywhere here the budget of {limit.dose:.4g} MGy is reached."
 
 
 def typical_height(subject: Subject) -> float | None:
