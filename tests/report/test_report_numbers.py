@@ -17,13 +17,14 @@ from napari_clxem.lamella import campaign
 from napari_clxem.plugin.controllers.dose_settings import Settings
 from napari_clxem.plugin.controllers.dose_tables import spots as dock_spots
 from napari_clxem.plugin.controllers.lamella_scene import held as dock_held
+from napari_clxem.plugin.controllers.lamella_scene import shares as dock_shares
 from napari_clxem.plugin.controllers.targets_advice import Advice
 from napari_clxem.plugin.controllers.targets_scene import aims, captures, fib_view, placing_of
 from napari_clxem.report import words, write_report
 from napari_clxem.report.captures import promised
 from napari_clxem.report.doses import spots
 from napari_clxem.report.exposures import BELOW, HEADINGS
-from napari_clxem.report.held import held
+from napari_clxem.report.held import held, shared
 from napari_clxem.report.links import region
 from napari_clxem.report.subject import Subject
 from napari_clxem.session import edits, history
@@ -301,3 +302,22 @@ def test_what_milled_lamellae_hold_is_what_the_dock_says(full, full_page):
     table = full_page.table("What lamella A holds, by tomogram-A")
     assert table.row("A1")["captured"] == words.percent(expected["A1"].volume_fraction)
     assert table.row("A1")["meant"] == "–"
+
+
+def test_what_milled_lamellae_share_is_what_the_dock_says(full, full_page):
+    record = next(one for one in full.lamellae if one.id == "milled-A")
+    (expected,) = dock_shares(full, record)
+    ((dataset, found, why),) = shared(full, record)
+    assert dataset is expected.dataset
+    assert why == expected.trouble
+    for part in ("volume", "volume_fraction", "area_fraction", "field_fraction", "iou"):
+        assert getattr(found, part) == pytest.approx(getattr(expected.overlap, part), rel=1e-9)
+    assert found.area_interval == pytest.approx(expected.overlap.area_interval, rel=1e-9)
+    row = full_page.table("What lamella A shares, by the links of now").rows[0]
+    assert row[1:3] == [words.percent(found.area_fraction), words.interval(found.area_interval)]
+    # the record was made up: what it keeps is not what the links say
+    assert abs(found.area_fraction - record.overlap.area_fraction) > 0.02
+    assert any(
+        one.startswith("By the links of now lamella A overlaps by ") and "but 87% was kept" in one
+        for one in full_page.warnings
+    )

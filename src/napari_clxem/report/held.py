@@ -1,4 +1,4 @@
-"""What a milled lamella holds of its targets: they meet in the tomogram that ties it best."""
+"""What a milled lamella shares with tomograms, and holds of targets, by the links of now."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_clxem.errors import NoPathError
+from napari_clxem.errors import LamellaError, NoPathError
 from napari_clxem.frames import Affine, Route
+from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import (
     Capture,
     Lamella,
     LamellaRecord,
+    Overlap,
     SlabPose,
     capture_probability,
+    overlap,
     slab_pose,
 )
 from napari_clxem.report.subject import axes_of, extent
@@ -102,3 +105,43 @@ def carried(lamella: Lamella, pose: SlabPose) -> Lamella:
     length, width = np.ptp(own, axis=0).tolist()
     outline = tuple((a, b) for a, b in own.tolist())
     return replace(plain, outline=outline, length=length, width=width)
+
+
+def shared(
+    session: Session, record: LamellaRecord
+) -> tuple[tuple[Dataset, Overlap | None, str], ...]:
+    """Give what a lamella on a map shares with every tomogram of its site, by the links of now.
+
+    Returns
+    -------
+    tuple of (Dataset, Overlap or None, str)
+        With why there is no overlap, or no interval; empty for nothing to be said.
+    """
+    return tuple((one, *_shared(session, record, one)) for one in tomograms_of(session, record))
+
+
+def _shared(
+    session: Session, record: LamellaRecord, dataset: Dataset
+) -> tuple[Overlap | None, str]:
+    ways = graph(laid(session, record))
+    here = record.lamella.centre[3 - axes_of(session, record.frame) :]
+    try:
+        there = ways.transform(record.frame, dataset.frame, [here])
+        back = ways.transform(dataset.frame, record.frame, there.transform([here]))
+    except NoPathError:
+        return None, f"not linked with {record.frame}"
+
+    def covariance(points: Floats) -> Floats:
+        return there.predict_error(back.transform(points))
+
+    centre = Affine(there.placement).transform([record.lamella.centre])
+    known = bool(np.isfinite(covariance(centre)).all())
+    pixels = extent(dataset)
+    if pixels is None or pixels[0][0] < 2:
+        return None, "it has no thickness"
+    box = np.array([-pixels[1] / 2, (pixels[0] - 0.5) * pixels[1]])
+    try:
+        found = overlap(record.lamella, box, there.placement, covariance if known else None)
+    except LamellaError as error:
+        return None, str(error)
+    return found, "" if known else "the error of the link is not known"

@@ -23,7 +23,7 @@ from napari_clxem.report import words
 from napari_clxem.report.captures import Promise, promised
 from napari_clxem.report.crops import Crop, crop
 from napari_clxem.report.drawing import FIELD, LAMELLA, Drawing
-from napari_clxem.report.held import held, tomograms_of
+from napari_clxem.report.held import held, shared, tomograms_of
 from napari_clxem.report.markup import (
     Html,
     element,
@@ -33,6 +33,7 @@ from napari_clxem.report.markup import (
     paragraph,
     section,
     table,
+    warning,
 )
 from napari_clxem.report.subject import Subject, corners, label_of, name_of
 from napari_clxem.session.geometry import place
@@ -43,6 +44,8 @@ CAPTURED = (
     *("target", "meant", "captured", "its middle inside", "all of it inside"),
     *("within the width", "within the length", "from the mid-plane, nm"),
 )
+# An overlap that moved by so much since it was kept is told.
+MOVED = 0.02
 PLANS, OVERLAPS = "Milling", "Lamella overlap"
 
 
@@ -173,6 +176,37 @@ def _held(subject: Subject, record: LamellaRecord) -> Html:
     return table(f"What {title} holds, by {frame}", CAPTURED, rows, words=(0, 1))
 
 
+def _shares(subject: Subject, record: LamellaRecord) -> Html:
+    """Say what a milled lamella shares with each tomogram now, and whether that was kept."""
+    title = title_of(subject, record)
+    found = shared(subject.session, record)
+    if not found:
+        return missing(f"The site of {title} has no tomogram to share anything with.")
+    rows = [
+        [
+            name_of(dataset),
+            words.percent(o.area_fraction if o else None),
+            words.interval(o.area_interval if o else None),
+            words.percent(o.volume_fraction if o else None),
+            words.interval(o.volume_interval if o else None),
+            why or words.NOTHING,
+        ]
+        for dataset, o, why in found
+    ]
+    head = ["tomogram", "2D", "95 % interval", "3D", "95 % interval", "note"]
+    made = table(f"What {title} shares, by the links of now", head, rows, words=(0, 5))
+    now = max((o.area_fraction for _, o, _ in found if o), default=None)
+    kept = record.overlap.area_fraction if record.overlap else None
+    if now is None or (kept is not None and abs(now - kept) < MOVED):
+        return made
+    before = "nothing" if kept is None else f"{kept:.0%}"
+    said = warning(
+        f"By the links of now {title} overlaps by {now:.0%} in plan, but {before} was kept with "
+        "its outline, which the campaign counts: take the outline over again."
+    )
+    return joined(made, said)
+
+
 def campaign_of(session: Session) -> Campaign:
     """Sum up the lamellae that were milled or lost."""
     return campaign(
@@ -227,7 +261,7 @@ def overlaps(subject: Subject) -> Html:
     milled = [one for one in session.lamellae if one.status == "milled"]
     for record in milled:
         subject.step(f"reckoning what {title_of(subject, record)} holds")
-        parts.append(_held(subject, record))
+        parts += [_shares(subject, record), _held(subject, record)]
     pictures = [_picture(subject, one) for one in milled]
     return section("overlap", OVERLAPS, *parts, element("div", joined(*pictures), class_="pairs"))
 
