@@ -99,10 +99,9 @@ def exposures(history: History) -> Html:
                 "dock writes all of them to a CSV file."
             )
         )
-    if blank:
-        parts.append(
-            missing(f"Not known of any exposure: {', '.join(HEADINGS[name] for name in blank)}.")
-        )
+    unknown = [HEADINGS[name] for name in blank if name != "problem"]
+    if unknown:
+        parts.append(missing(f"Not known of any exposure: {', '.join(unknown)}."))
     return joined(*parts)
 
 
