@@ -58,6 +58,10 @@ WRITE_IMAGE = Verb(
     "Write image…", "Write the chosen image, as it lies in the frame shown, as OME-Zarr or OME-TIFF"
 )
 
+PRINT_REPORT = Verb(
+    "Print report…", "Write all that is known of the grid as one page to read, print or send"
+)
+
 REPLAY = Verb("Replay", "Let the exposures happen again, in the order they were made")
 RECORD = Verb("From images", "Make exposures of what the files of the session's images say")
 ADD_PRESET = Verb("Add preset", "Add an exposure as an instrument is usually run, here")
@@ -151,6 +155,7 @@ TABLE = (
     ADD_SITE,
     SHOW,
     WRITE_IMAGE,
+    PRINT_REPORT,
     REPLAY,
     RECORD,
     ADD_PRESET,

@@ -7,6 +7,7 @@ from napari_clxem.verbs import (
     doses,
     halves,
     points,
+    reports,
     sessions,
     tilt_series,
     tomograms,
@@ -22,5 +23,6 @@ def add_verbs(verbs: Verbs) -> None:
 
     `run` gives the exit status: 0, or 1 where what was asked for was done and the answer is bad.
     """
-    for subject in (doses, tilt_series, alignments, tomograms, halves, sessions, points, volumes):
+    shown = (doses, tilt_series, alignments, tomograms, halves)
+    for subject in (*shown, sessions, points, volumes, reports):
         subject.add_to(verbs)

@@ -13,11 +13,13 @@ from psygnal import Signal
 
 from napari_clxem.errors import ClxemError
 from napari_clxem.io import write_ome_tiff, write_ome_zarr
+from napari_clxem.io.image import OpenedImage
 from napari_clxem.plugin.controllers.grid_rows import MISSING, SMALL, quality
 from napari_clxem.plugin.controllers.opening import warm
 from napari_clxem.plugin.controllers.positions import default_view
 from napari_clxem.plugin.controllers.tasks import GivenUpError, LongTask, Progress
 from napari_clxem.plugin.controllers.workspace import Workspace
+from napari_clxem.report import write_report
 from napari_clxem.session import Session, Store, edits, missing_files, open_dataset, relink
 from napari_clxem.session.chain import Chained, chain
 from napari_clxem.session.folders import propose
@@ -182,12 +184,7 @@ class GridVerbs:
         if not place.name.endswith(SUFFIX):
             place = place.with_name(place.name.removesuffix(".zip") + SUFFIX)
 
-        def opened(dataset: Dataset) -> Any:
-            small = None
-            if missing_files(replace(session, datasets=(dataset,))):
-                small = stand_in(home, session, dataset)
-            return open_dataset(store, dataset) if small is None else small
-
+        opened = partial(_opened, store, session, home)
         self.task.start(
             f"Packing {place.name}",
             lambda progress: pack(session, place, opened, home=home, progress=progress),
@@ -197,6 +194,22 @@ class GridVerbs:
     def _say_packed(self, found: Packed) -> None:
         self.failed.emit("Packed without", found.left_out)
         show_info(f"{found.path.name} written: {found.size / 1e6:.1f} MB.")
+
+    def print_report(self, path: str | Path) -> None:
+        """Write all that is known of the grid as one page to read and print."""
+        store, session, home = self.store, self.store.session, self.store.path
+        opened = partial(_opened, store, session, home)
+
+        def work(progress: Progress) -> Path:
+            progress(0.0, "looking at the session")
+            warm()
+            return write_report(session, path, home=home, opened=opened, progress=progress)
+
+        self.task.start(
+            "Writing the report",
+            work,
+            lambda written: show_info(f"{written} written: open it in a browser to print it."),
+        )
 
     def write_image(self, dataset: str, path: str | Path, kind: str) -> None:
         """Write an image as it lies in the frame that is shown.
@@ -330,6 +343,14 @@ def _predict(session: Session, progress: Progress) -> None:
 def _proposed(folder: str | Path, progress: Progress) -> Proposal:
     warm()
     return propose(folder, progress)
+
+
+def _opened(store: Store, session: Session, home: Path | None, dataset: Dataset) -> OpenedImage:
+    """Open an image, or the small picture that is kept of one whose file is missing."""
+    small = None
+    if missing_files(replace(session, datasets=(dataset,))):
+        small = stand_in(home, session, dataset)
+    return open_dataset(store, dataset) if small is None else small
 
 
 def _missing(session: Session, path: Path | None) -> dict[str, str]:

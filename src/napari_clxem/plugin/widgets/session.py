@@ -28,6 +28,7 @@ from napari_clxem.session.travel import SUFFIX
 
 SESSIONS = "CLXEM session (*.clxem.json)"
 PACKAGES = f"CLXEM travel package (*{SUFFIX})"
+PAGES = "Web page (*.html)"
 IMAGES = "OME-Zarr (*.ome.zarr);;OME-TIFF (*.ome.tif)"
 BOTH = f"CLXEM session or travel package (*.clxem.json *{SUFFIX})"
 
@@ -71,6 +72,7 @@ class SessionWidget(SessionView):
             keys.ADD_SITE: self._on_add_site,
             keys.SHOW: self._on_show,
             keys.WRITE_IMAGE: self._on_write_image,
+            keys.PRINT_REPORT: self._on_print_report,
             keys.UNDO: lambda: undo(self.viewer),
             keys.REDO: lambda: redo(self.viewer),
             keys.REVERT: self._on_revert,
@@ -111,6 +113,14 @@ class SessionWidget(SessionView):
         path, kind = QFileDialog.getSaveFileName(self, keys.WRITE_IMAGE.tip, "", IMAGES)
         if path:
             self.verbs.write_image(name, path, "zarr" if "zarr" in kind else "tif")
+
+    def _on_print_report(self) -> None:
+        home = self._workspace.store.path
+        name = "" if home is None else f"{home.name.removesuffix('.clxem.json')}-report.html"
+        place = "" if home is None else str(home.with_name(name))
+        path, _ = QFileDialog.getSaveFileName(self, keys.PRINT_REPORT.tip, place, PAGES)
+        if path:
+            self.verbs.print_report(path)
 
     def _on_add_site(self) -> None:
         taken = {one.name for one in self._workspace.store.session.sites}

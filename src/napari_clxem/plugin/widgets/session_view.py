@@ -112,7 +112,7 @@ class SessionView(Dock):
         sites = QVBoxLayout(self._sites)
         sites.setContentsMargins(0, 0, 0, 0)
         sites.addWidget(self._tree)
-        sites.addLayout(self._pairs(keys.SHOW, keys.ADD_SITE, keys.WRITE_IMAGE))
+        sites.addLayout(self._pairs(keys.SHOW, keys.ADD_SITE, keys.WRITE_IMAGE, keys.PRINT_REPORT))
         sites.addWidget(self._details)
         sites.addLayout(self._pairs(keys.LINK_ALL, keys.RELINK))
         column.addWidget(self._sites)
@@ -242,6 +242,7 @@ class SessionView(Dock):
             (keys.REVERT, store.path is not None and store.dirty),
             (keys.SHOW, bool(kind)),
             (keys.WRITE_IMAGE, idle and kind == "dataset"),
+            (keys.PRINT_REPORT, idle),
         ):
             self._button[verb].setEnabled(possible)
 
