@@ -105,7 +105,10 @@ def draw_projection(
 
 
 def _ball_points(diameter: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points of a ball and their shares in it: a product rule of degree 19."""
+    """Points of a ball and their shares in it: a product rule of degree 19.
+
+    Enough for blurs of an eighth of the diameter (sd) or more.
+    """
     nodes, weights = np.polynomial.legendre.leggauss(10)
     radius, by_radius = (nodes + 1) / 2, weights / 2 * 3 * ((nodes + 1) / 2) ** 2
     turn = (np.arange(20) + 0.5) * np.pi / 10
@@ -124,8 +127,8 @@ def draw_volume(
     diameter: float = 1.0,
 ) -> np.ndarray:
     """Filled balls of unit height: points of a ball, each a Gaussian integrated over voxels."""
-    inside, share = _ball_points(diameter)
     sigma = np.array([psf[0], psf[1], psf[1]]) / FWHM
+    inside, share = _ball_points(diameter)
     centre = np.prod(np.exp(-(inside**2) / (2 * sigma**2)) / np.sqrt(2 * np.pi) / sigma, axis=1)
     image = np.zeros(shape)
     reach = diameter / 2 + 5 * sigma

@@ -34,10 +34,15 @@ def test_numpy_finds_what_the_kernels_find(monkeypatch, flat, missing):
     monkeypatch.setattr(compiling, "ready", lambda name: None)
     plain = detect(image, spacing)
     assert len(compiled) >= 5
-    # in single precision a fit may stop one step, of less than a tenth of the error, sooner
-    assert np.all(np.abs(compiled.positions - plain.positions) < 0.03 * plain.sigma)
-    np.testing.assert_allclose(compiled.sigma, plain.sigma, rtol=1e-3)
-    np.testing.assert_allclose(compiled.snr, plain.snr, rtol=1e-3)
+    # Three times the most seen in 64 such images. In single precision a fit may stop one step
+    # sooner or later, as two in 576 did, by 0.023 of their error; the others agree far better.
+    apart = np.abs(compiled.positions - plain.positions) / plain.sigma
+    assert apart.max() < 0.07
+    assert np.sort(apart.max(axis=1))[-3] < 4e-3
+    wider = np.abs(compiled.sigma / plain.sigma - 1.0)
+    assert wider.max() < 0.01
+    assert np.sort(wider.max(axis=1))[-3] < 6e-4
+    np.testing.assert_allclose(compiled.snr, plain.snr, rtol=5e-4)
     assert [r.reason for r in compiled.rejected] == [r.reason for r in plain.rejected]
 
 

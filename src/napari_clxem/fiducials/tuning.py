@@ -19,14 +19,16 @@ from napari_clxem.fiducials.profiles import Floats, Profile
 WIDTH_SD = 0.05
 """Spread of the logarithm of bead widths when a profile is chosen."""
 
-_TRY = 0.1
+_TRY = 0.05
 """Change of a quality that tells what it does."""
 
 _SPREAD = 1.0
 """Prior sd of each quality about its start, for what the beads leave open."""
 
-_ROUNDS, _LONGEST, _SETTLED = 5, 0.5, 0.03
-"""Most steps, the longest of them, and the length of one after which there is no further one."""
+_ROUNDS, _LONGEST, _LITTLE = 5, 0.5, 0.5
+"""Most steps, the longest of them, and the gain per bead, in units of chi-square, that a step
+promises after which there is no further one.
+"""
 
 _STRETCH = 0.05
 """Furthest that the mean logarithm of the beads' width may be from that of the known diameter.
@@ -37,13 +39,18 @@ What is no ball of that size, but as large, is best fitted as something smaller 
 _FIRM = 1e4
 """Weight, beside all that pixels say, of what must not be exceeded."""
 
-_OPAQUE = 0.97
+_DAMPINGS = (0.0, 0.5, 5.0)
+"""Damping of a step, and of those tried after it where it leads nowhere."""
+
+_OPAQUE = 0.9995
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """Fits under one profile: expected pixels, residuals over noise, weights, log widths."""
+    """Fits under a profile: its qualities, pixels expected, residuals, weights, log widths."""
 
+    profile: Profile
+    qualities: Floats
     expected: Floats
     residual: Floats
     weight: Floats
@@ -97,8 +104,9 @@ class Tuning:
         """Give the profile whose qualities make the beads likeliest.
 
         Qualities are the logarithm of the lateral blur, that of the axial over the lateral one,
-        and, in projection, k / (1 + k) for an opacity k. Steps are those of Gauss and Newton:
-        expected pixels change in proportion to a quality, all else being fitted anew.
+        and, in projection, k / sqrt(1 + k²) for an opacity k: k for clear beads, 1 - 1/2k² for
+        discs, whose rim is where a chord is 1/k. Steps are those of Gauss and Newton: expected
+        pixels change in proportion to a quality, all else being fitted anew.
 
         Parameters
         ----------
@@ -108,22 +116,29 @@ class Tuning:
             Least lateral blur, µm.
         """
         low, high = self._range(profile, least)
-        at = first = self._qualities(profile)
+        here = self._trial(profile, self._qualities(profile))
+        first = here.qualities
         free = np.flatnonzero(high > low)
-        best, here, longest = profile, self._trial(profile), _LONGEST
         for _ in range(_ROUNDS if len(free) else 0):
-            bounds = np.maximum(low - at, -longest)[free], np.minimum(high - at, longest)[free]
-            step = np.zeros(len(at))
-            step[free] = self._step(profile, at, here, free, (first - at)[free], bounds)
-            other = self._made(profile, at + step)
-            if np.abs(step).max() < _SETTLED:
-                return other
-            there = self._trial(other)
-            if there.merit < here.merit:
-                at, best, here = at + step, other, there
-            else:
-                longest = np.abs(step).max() / 3.0
-        return best
+            bounds = (
+                np.maximum(low - here.qualities, -_LONGEST)[free],
+                np.minimum(high - here.qualities, _LONGEST)[free],
+            )
+            tried = self._tried(here, free, bounds[1])
+            slopes = _slopes(here, tried, free, (first - here.qualities)[free])
+            for damping in _DAMPINGS:
+                at = here.qualities.copy()
+                at[free] += slopes.step(bounds, damping)
+                if slopes.gain(at[free] - here.qualities[free]) < _LITTLE * len(self.starts):
+                    return self._made(profile, at)
+                tried.append(self._trial(self._made(profile, at), at))
+                if tried[-1].merit < here.merit:
+                    break
+            best = min(tried, key=lambda trial: trial.merit)
+            if best.merit >= here.merit:
+                break
+            here = best
+        return here.profile
 
     def _range(self, profile: Profile, least: float) -> tuple[Floats, Floats]:
         known = self._qualities(profile)
@@ -140,7 +155,7 @@ class Tuning:
     def _qualities(profile: Profile) -> Floats:
         axial, lateral = profile.blur
         k = profile.opacity
-        last = np.log(axial / lateral) if k is None else k / (1.0 + k)
+        last = np.log(axial / lateral) if k is None else k / np.hypot(1.0, k)
         return np.array([np.log(lateral), last])
 
     @staticmethod
@@ -149,57 +164,82 @@ class Tuning:
         lateral = round(float(np.exp(qualities[0])), 4)
         if profile.opacity is None:
             return profile.blurred(round(lateral * float(np.exp(qualities[1])), 4), lateral)
-        opacity = round(float(qualities[1] / (1.0 - qualities[1])), 3)
+        opacity = round(float(qualities[1] / np.sqrt(1.0 - qualities[1] ** 2)), 3)
         return profile.blurred(lateral, lateral, opacity)
 
-    def _trial(self, profile: Profile) -> _Trial:
+    def _tried(self, here: _Trial, free: NDArray[np.intp], most: Floats) -> list[_Trial]:
+        """Change the `free` qualities, one at a time."""
+        trials = []
+        for k, high in zip(free, most, strict=True):
+            at = here.qualities.copy()
+            change = _TRY
+            if k == 1 and here.profile.opacity is not None:
+                change = float(np.clip((1.0 - at[k]) / 2.0, _TRY / 5.0, _TRY))
+            at[k] += change if high >= change else -change
+            trials.append(self._trial(self._made(here.profile, at), at))
+        return trials
+
+    def _trial(self, profile: Profile, qualities: Floats) -> _Trial:
         fits, remains = fit_and_compare(
             profile, self.windows, self.starts, self.noise, self.leash, rough=True
         )
         left = remains(np.arange(len(self.starts)))
         expected = np.where(left.weight > 0, left.expected, 0.0)
-        return _Trial(expected, left.residual, left.weight, np.log(fits.width))
+        return _Trial(profile, qualities, expected, left.residual, left.weight, np.log(fits.width))
 
-    def _step(
-        self,
-        profile: Profile,
-        at: Floats,
-        here: _Trial,
-        free: NDArray[np.intp],
-        back: Floats,
-        bounds: tuple[Floats, Floats],
-    ) -> Floats:
-        """Give the change, within bounds, of the `free` qualities that lowers the cost most.
 
-        `back` is the way from `at` to where they started.
-        """
-        scale = 1.0 / np.sqrt(here.power)[:, None]
-        rows, widths = [], []
-        for k, high in zip(free, bounds[1], strict=True):
-            change = _TRY if high >= _TRY else -_TRY
-            moved = at.copy()
-            moved[k] += change
-            there = self._trial(self._made(profile, moved))
-            rows.append(((there.expected - here.expected) * here.weight * scale).ravel() / change)
-            widths.append((there.log_width - here.log_width) / change)
-        by_pixel, by_width = np.stack(rows), np.stack(widths)
-        stretched = by_width.reshape(len(free), -1)
-        normal = by_pixel @ by_pixel.T + stretched @ stretched.T / WIDTH_SD**2
-        pull = by_pixel @ (here.residual * scale).ravel()
-        pull -= stretched @ here.log_width.ravel() / WIDTH_SD**2
-        normal += np.eye(len(free)) / _SPREAD**2
-        pull += back / _SPREAD**2
+@dataclass(frozen=True)
+class _Slopes:
+    """What the cost and the beads' mean log widths do as qualities change.
+
+    `normal` and `pull` are normal matrix and gradient of the cost, `by_mean` (k, w) the change of
+    the means, `mean` (w,).
+    """
+
+    normal: Floats
+    pull: Floats
+    by_mean: Floats
+    mean: Floats
+
+    def step(self, bounds: tuple[Floats, Floats], damping: float) -> Floats:
+        """Give the step within bounds that lowers the cost most, and stretches no bead too far."""
+        normal = self.normal + damping * np.diag(np.diag(self.normal))
+        pull = self.pull
         step = _bounded(normal, pull, bounds)
-        mean, by_mean = here.log_width.mean(axis=0), by_width.mean(axis=1)
-        for k in range(len(mean)):
-            stretch = mean[k] + by_mean[:, k] @ step
+        for mean, by_mean in zip(self.mean, self.by_mean.T, strict=True):
+            stretch = mean + by_mean @ step
             if abs(stretch) <= _STRETCH:
                 continue
             firm = _FIRM * max(float(np.trace(normal)), 1.0)
-            normal = normal + firm * np.outer(by_mean[:, k], by_mean[:, k])
-            pull = pull + firm * by_mean[:, k] * (np.sign(stretch) * _STRETCH - mean[k])
+            normal = normal + firm * np.outer(by_mean, by_mean)
+            pull = pull + firm * by_mean * (np.sign(stretch) * _STRETCH - mean)
             step = _bounded(normal, pull, bounds)
         return step
+
+    def gain(self, step: Floats) -> float:
+        """Give the fall of the cost that a step promises."""
+        return float(2.0 * self.pull @ step - step @ self.normal @ step)
+
+
+def _slopes(here: _Trial, tried: list[_Trial], free: NDArray[np.intp], back: Floats) -> _Slopes:
+    """Compare trials with each `free` quality changed; `back` is the way to where they started."""
+    scale = 1.0 / np.sqrt(here.power)[:, None]
+    rows, widths = [], []
+    for k, there in zip(free, tried, strict=True):
+        change = there.qualities[k] - here.qualities[k]
+        rows.append(((there.expected - here.expected) * here.weight * scale).ravel() / change)
+        widths.append((there.log_width - here.log_width) / change)
+    by_pixel, by_width = np.stack(rows), np.stack(widths)
+    stretched = by_width.reshape(len(free), -1)
+    normal = by_pixel @ by_pixel.T + stretched @ stretched.T / WIDTH_SD**2
+    pull = by_pixel @ (here.residual * scale).ravel()
+    pull -= stretched @ here.log_width.ravel() / WIDTH_SD**2
+    return _Slopes(
+        normal + np.eye(len(free)) / _SPREAD**2,
+        pull + back / _SPREAD**2,
+        by_width.mean(axis=1),
+        here.log_width.mean(axis=0),
+    )
 
 
 def _bounded(normal: Floats, pull: Floats, bounds: tuple[Floats, Floats]) -> Floats:
