@@ -36,12 +36,17 @@ def test_numpy_finds_what_the_kernels_find(monkeypatch, flat, missing):
     plain = detect(image, spacing)
     assert len(compiled) >= 5
     # beads of nearly the same significance may come in another order
-    away, same = cKDTree(plain.positions).query(compiled.positions)
+    _, same = cKDTree(plain.positions).query(compiled.positions)
     assert sorted(same) == list(range(len(plain)))
-    # in single precision a fit may stop one step, of less than a twentieth of the error, sooner
-    assert np.all(away < 0.02 * plain.sigma[same].min(axis=1))
-    np.testing.assert_allclose(compiled.sigma, plain.sigma[same], rtol=1e-3)
-    np.testing.assert_allclose(compiled.snr, plain.snr[same], rtol=1e-3)
+    # Three times the most seen in 64 such images. In single precision a fit may stop one step
+    # sooner or later, as two in 576 did; the others agree far better.
+    apart = np.abs(compiled.positions - plain.positions[same]) / plain.sigma[same]
+    assert apart.max() < 0.04
+    assert np.sort(apart.max(axis=1))[-3] < 4e-3
+    wider = np.abs(compiled.sigma / plain.sigma[same] - 1.0)
+    assert wider.max() < 0.01
+    assert np.sort(wider.max(axis=1))[-3] < 6e-4
+    np.testing.assert_allclose(compiled.snr, plain.snr[same], rtol=5e-4)
     assert [r.reason for r in compiled.rejected] == [r.reason for r in plain.rejected]
 
 

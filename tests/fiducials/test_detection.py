@@ -99,7 +99,9 @@ def test_errors_in_the_plane_are_what_sigma_says(kind, psf, opacity, pixel, slop
     assert (hits, spurious) == (len(places), 0)
     assert 0.85 < np.sqrt((scaled**2).mean()) < 1.2
     bias, doubt = errors.mean(axis=0), errors.std(axis=0) / np.sqrt(len(errors))
-    assert np.all(np.abs(bias) < 0.01 * pixel + 3 * doubt)  # no fraction of a pixel lost
+    # No fraction of a pixel is lost: 24 such images together, 1944 beads, show 0.001 ± 0.001
+    # pixels of 100 nm and 0.006 ± 0.003 of 25 nm, so all that is seen in one of them is chance.
+    assert np.all(np.abs(bias) < 3 * doubt)
     np.testing.assert_allclose(np.median(found.diameter), 1.0, atol=0.03)
 
 
@@ -115,6 +117,51 @@ def test_errors_in_a_stack_are_what_sigma_says(slope):
     assert (hits, spurious) == (len(places), 0)
     assert 0.75 < np.sqrt((scaled**2).mean()) < 1.25
     assert np.sqrt((errors**2).mean(axis=0)).max() < 0.05 * 0.1
+
+
+def sharp_balls(shape, pixel, places, psf, fine=3):
+    """Filled balls under a blur alike in all directions: the closed form, averaged over voxels."""
+    sigma, image = psf / 2.3548, np.zeros(shape)
+    half = int(np.ceil((0.5 + 4 * sigma) / pixel)) + 1
+    steps = (np.arange((2 * half + 1) * fine) + 0.5) / fine - 0.5
+    for place in places:
+        low = np.round(place / pixel).astype(int) - half
+        z, y, x = ((steps + first) * pixel - at for first, at in zip(low, place, strict=True))
+        r = np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2)
+        ball = 0.5 * (erf((0.5 - r) / np.sqrt(2) / sigma) + erf((0.5 + r) / np.sqrt(2) / sigma))
+        bells = np.exp(-(((0.5 - r) / sigma) ** 2) / 2) - np.exp(-(((0.5 + r) / sigma) ** 2) / 2)
+        ball -= sigma / (r * np.sqrt(2 * np.pi)) * bells
+        drawn = ball.reshape((2 * half + 1, fine) * 3).mean(axis=(1, 3, 5))
+        image[tuple(slice(a, a + len(drawn)) for a in low)] += drawn
+    return image
+
+
+def test_sigma_holds_where_only_the_edge_tells_the_blur():
+    rng = np.random.default_rng(19)
+    flat = lattice(rng, 12, step=1.9, margin=1.2, jitter=0.1)
+    places = np.column_stack([rng.uniform(0.95, 1.05, len(flat)), flat])
+    level = 3200 * (1 + sharp_balls((40, 240, 240), 0.05, places, 0.06))
+    found = detect(rng.poisson(level).astype(np.uint16), 0.05)
+    errors, scaled, spurious, hits = compare(found, places)
+    assert (hits, spurious) == (len(places), 0)
+    assert 0.85 < np.sqrt((scaled**2).mean()) < 1.15  # 108 coordinates: 1 ± 0.07
+    assert np.abs(errors).max() < 0.0005
+    # errors of a fiftieth of a pixel show the noise only if the profile is the beads' own
+    assert found.sigma.max() < 0.00012
+
+
+@pytest.mark.parametrize(
+    ("diameter", "opacity", "psf"), [(0.96, 0.4, 0.05), (1.03, 2.0, 0.09), (1.03, 6.0, 0.06)]
+)
+def test_diameters_are_those_of_the_beads_where_the_edge_is_sharp(diameter, opacity, psf):
+    rng = np.random.default_rng(20)
+    places = lattice(rng, 20, step=3.5)
+    drawn = projections((400, 400), 0.05, places, psf, opacity, diameter)
+    found = detect(rng.poisson(900 * (1 - 0.5 * drawn)), 0.05, kind="dark")
+    _, scaled, spurious, hits = compare(found, places)
+    assert (hits, spurious) == (len(places), 0)
+    assert 0.75 < np.sqrt((scaled**2).mean()) < 1.3
+    np.testing.assert_allclose(np.median(found.diameter), diameter, atol=0.01)
 
 
 @pytest.mark.parametrize("pixel", [0.1, 0.015])

@@ -9,6 +9,7 @@ import numpy as np
 from napari_clxem.fiducials.localisation import fit_beads
 from napari_clxem.fiducials.modelling import NoiseModel, Windows
 from napari_clxem.fiducials.profiles import FWHM, Floats, Profile, projected_ball, solid_ball
+from napari_clxem.fiducials.tuning import WIDTH_SD, Tuning
 
 Kind = Literal["bright", "dark"]
 Psf = float | tuple[float, float]
@@ -32,11 +33,8 @@ _OPACITIES = {"bright": (0.0, 3.0, 30.0), "dark": (0.0, 1.0, 3.0, 30.0)}
 _POINT = 0.25
 """Beads below this share of the blur are drawn this large: it widens them by 0.2 %."""
 
-_WIDTH_SD = 0.05
-"""Spread of the logarithm of bead widths when a profile is chosen."""
-
-_TRIAL = 24
-"""Strongest candidates on which it is chosen."""
+_TRIAL, _PIXELS = 24, 1500
+"""Strongest candidates on which it is chosen, and pixels of each."""
 
 
 def profiles_of(
@@ -73,16 +71,16 @@ def best_profile(
 ) -> Profile:
     """Choose the profile under which the strongest candidates are likeliest.
 
-    It has to fit, and to need no stretching: the beads' diameter is known. Where the blur is not
-    given, and profiles differ in it, what stretching is left is put down to it.
+    It has to fit, and to need no stretching: the beads' diameter is known. Opacity, and blur where
+    profiles differ in it, are then measured on the same candidates.
     """
     if len(profiles) == 1:
         return profiles[0]
-    few = windows.take(np.arange(min(_TRIAL, len(windows.data))))
+    few = _thinned(windows.take(np.arange(min(_TRIAL, len(windows.data)))))
     starts = np.zeros((len(few.data), 1, few.offsets.shape[1]))
     trials = [fit_beads(p, few, starts, noise, leash, rough=True) for p in profiles]
     chi2 = np.array([t.chi2 for t in trials])
-    apart = np.array([np.log(t.width[:, 0]) for t in trials]) / _WIDTH_SD
+    apart = np.array([np.log(t.width[:, 0]) for t in trials]) / WIDTH_SD
     best = chi2.min(axis=0)
     # A candidate that no profile fits is no bead and has no say.
     say = (best > 0) & (best <= 4.0 * np.median(best)) & (np.abs(apart).min(axis=0) < 4.0)
@@ -91,16 +89,15 @@ def best_profile(
     pixels = np.isfinite(few.data).sum(axis=1)
     cost = pixels * np.log(np.maximum(chi2, 1e-300)) + np.minimum(apart**2, 100.0)
     chosen = int(np.argmin(cost[:, say].sum(axis=1)))
-    blurs = {p.blur[1] for p in profiles}
-    if len(blurs) == 1:
-        return profiles[chosen]
-    return _with_measured_blur(profiles[chosen], trials[chosen].width[say], min(blurs))
+    some = np.flatnonzero(say)
+    places = (trials[chosen].positions - few.centres)[some, None, :]
+    blurs = {p.blur for p in profiles}
+    tuning = Tuning(few.take(some), places, noise, leash, len(blurs) > 1)
+    return tuning.tuned(profiles[chosen], 0.5 * min(blur[1] for blur in blurs))
 
 
-def _with_measured_blur(profile: Profile, widths: Floats, least: float) -> Profile:
-    """Give the profile the blur that makes beads of its diameter as wide as those seen."""
-    axial, lateral = profile.sigma
-    seen = np.median(widths, axis=0) * (lateral, axial)[: widths.shape[1]]
-    blurs = np.sqrt(np.maximum(seen**2 - profile.ball, least**2))
-    # A round number lets profiles be looked up again.
-    return profile.blurred(round(float(blurs[-1]), 3), round(float(blurs[0]), 3))
+def _thinned(windows: Windows) -> Windows:
+    """Give some of the pixels; they come in mixed order."""
+    share = max(1.0, windows.data.shape[1] / _PIXELS)
+    offsets = np.ascontiguousarray(windows.offsets[:, :, :_PIXELS])
+    return Windows(windows.data[:, :_PIXELS], offsets, windows.centres, windows.pixel * share)

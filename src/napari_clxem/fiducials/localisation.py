@@ -178,14 +178,19 @@ def fit_beads(
 
 
 def fit_and_compare(
-    profile: Profile, windows: Windows, starts: Floats, noise: NoiseModel, leash: Floats
+    profile: Profile,
+    windows: Windows,
+    starts: Floats,
+    noise: NoiseModel,
+    leash: Floats,
+    rough: bool = False,
 ) -> tuple[BeadFits, Callable[[Indices], Remains]]:
     """Fit one bead to each window; the second answer tells what some of the fits leave.
 
     The parameters are those of :func:`fit_beads`.
     """
-    equations, solution = _solve(profile, windows, starts, noise, leash, False, True)
-    fits = _bead_row(equations, solution, invert(solution.normal), 0, True)
+    equations, solution = _solve(profile, windows, starts, noise, leash, rough, True)
+    fits = _bead_row(equations, solution, invert(solution.normal), 0, not rough)
     return fits, lambda rows: equations.remains(solution, rows)
 
 

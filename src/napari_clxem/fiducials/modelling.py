@@ -202,7 +202,7 @@ def patterns(
 
 def solve(matrices: Floats, vectors: Floats) -> Floats:
     """Solve scaled normal equations; a singular one gives a step of zero."""
-    scale = np.sqrt(np.einsum("npp->np", matrices))
+    scale = np.sqrt(np.maximum(np.einsum("npp->np", matrices), 0.0))
     scale = np.where(scale > 0, scale, 1.0)
     scaled = matrices / (scale[:, :, None] * scale[:, None, :])
     scaled += 1e-10 * np.eye(matrices.shape[1])
@@ -215,7 +215,7 @@ def invert(matrices: Floats) -> Floats:
 
     What the data leave open, as with two beads in one place, gets a large variance.
     """
-    scale = np.sqrt(np.einsum("npp->np", matrices))
+    scale = np.sqrt(np.maximum(np.einsum("npp->np", matrices), 0.0))
     scale = np.where(scale > 0, scale, 1.0)
     outer = scale[:, :, None] * scale[:, None, :]
     scaled = matrices / outer + 1e-10 * np.eye(matrices.shape[1])

@@ -88,11 +88,14 @@ class Profile:
         value += axial * (row - j) * self.step
         return value, slope, axial * np.sign(zeta)
 
-    def blurred(self, axial: float, lateral: float) -> Profile:
-        """Give the profile of the same bead under another blur (standard deviations, µm)."""
+    def blurred(self, axial: float, lateral: float, opacity: float | None = None) -> Profile:
+        """Give the profile of the same bead under another blur (standard deviations, µm).
+
+        In projection its opacity may be another, too.
+        """
         if self.opacity is None:
             return solid_ball(self.bead, axial, lateral)
-        return projected_ball(self.bead, lateral, self.opacity)
+        return projected_ball(self.bead, lateral, self.opacity if opacity is None else opacity)
 
     def diameter(self, scale: Floats) -> Floats:
         """Diameter of a bead whose image is `scale` times as wide as this profile's.

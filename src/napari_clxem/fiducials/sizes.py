@@ -63,9 +63,13 @@ def geometry(
     # What is looked for is as large as its image, however small the bead.
     diameter = max(diameter, FWHM * lateral)
     sigma = (axial, lateral, lateral)[-ndim:]
-    blur = (profile.blur[0], profile.blur[1], profile.blur[1])[-ndim:]
+    lateral_blur = profile.blur[1]
+    blur = (profile.blur[0], lateral_blur, lateral_blur)[-ndim:]
     coarse = tuple(max(1, int(s / 1.3 / p + 1e-6)) for s, p in zip(sigma, spacing, strict=True))
     finest = diameter / (24.0 if ndim == 2 else 16.0)
+    if ndim == 3:
+        # Pixels much larger than the blur hide the edge, which is what tells the position.
+        finest = float(np.clip(2.2 * lateral_blur, diameter / 18.0, finest))
     fine = tuple(max(1, round(finest / p)) for p in spacing)
     # A small window leaves the slope of the background open, and with it the position: these cost
     # up to 7 % of the error. A larger one holds more of what is no bead.
