@@ -93,7 +93,7 @@ def best_profile(
     places = (trials[chosen].positions - few.centres)[some, None, :]
     blurs = {p.blur for p in profiles}
     tuning = Tuning(few.take(some), places, noise, leash, len(blurs) > 1)
-    return tuning.tuned(profiles[chosen], 0.5 * min(blur[1] for blur in blurs))
+    return tuning.softened(tuning.tuned(profiles[chosen], 0.5 * min(blur[1] for blur in blurs)))
 
 
 def _thinned(windows: Windows) -> Windows:

@@ -8,7 +8,7 @@ ball for small k, a flat disc for large.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -96,6 +96,19 @@ class Profile:
         if self.opacity is None:
             return solid_ball(self.bead, axial, lateral)
         return projected_ball(self.bead, lateral, self.opacity if opacity is None else opacity)
+
+    def softened(self, share: float) -> Profile:
+        """Give a profile as wide as this one, of a ball `share` as large under more blur.
+
+        It stands for the same bead: as `share` falls, the image becomes a Gaussian.
+        """
+        rest = self.ball * (1.0 - share**2)
+        axial, lateral = (round(float(np.sqrt(blur**2 + rest)), 4) for blur in self.blur)
+        if self.opacity is None:
+            soft = solid_ball(share * self.bead, axial, lateral)
+        else:
+            soft = projected_ball(share * self.bead, lateral, self.opacity)
+        return replace(soft, ball=self.ball, blur=self.blur, bead=self.bead)
 
     def diameter(self, scale: Floats) -> Floats:
         """Diameter of a bead whose image is `scale` times as wide as this profile's.
