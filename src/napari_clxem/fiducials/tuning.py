@@ -42,7 +42,7 @@ _FIRM = 1e4
 _DAMPINGS = (0.0, 0.5, 5.0)
 """Damping of a step, and of those tried after it where it leads nowhere."""
 
-_SHARES, _BETTER = (0.75, 0.5, 0.25), 10.0
+_SHARES, _BETTER = ((0.5,), (0.75, 0.25)), 10.0
 """Shares of a bead's size that a softer one is drawn with, and the fall of cost that one needs."""
 
 _OPAQUE = 0.9995
@@ -148,11 +148,16 @@ class Tuning:
 
         Light is not blurred by a Gaussian, and dye is not spread evenly: a blurred ball is a model.
         """
-        soft = [profile.softened(share) for share in _SHARES] if self.blurred else []
-        trials = [self._trial(p, self._qualities(profile)) for p in (profile, *soft)]
-        costs = [trial.merit[1] for trial in trials]
-        best = int(np.argmin(costs))
-        return trials[best].profile if costs[best] < costs[0] - _BETTER else profile
+        if not self.blurred:
+            return profile
+        best = self._trial(profile, self._qualities(profile))
+        for shares in _SHARES:
+            soft = [self._trial(profile.softened(s), best.qualities) for s in shares]
+            other = min(soft, key=lambda trial: trial.merit[1])
+            if other.merit[1] > best.merit[1] - _BETTER:
+                break
+            best = other
+        return best.profile
 
     def _range(self, profile: Profile, least: float) -> tuple[Floats, Floats]:
         known = self._qualities(profile)
