@@ -13,7 +13,7 @@ from napari_clxem.io.image import SPATIAL
 from napari_clxem.plugin.controllers.positions import View, default_frame, route, spatial
 from napari_clxem.session import Session, Store
 from napari_clxem.session.differences import orientation_text
-from napari_clxem.session.geometry import problems
+from napari_clxem.session.geometry import graph, problems
 from napari_clxem.session.model import Dataset, Site, SiteStatus
 from napari_clxem.session.summary import nanometres
 
@@ -93,11 +93,18 @@ def quality(session: Session, dataset: Dataset, view: View) -> Quality:
     way = route(session, dataset, frame)
     if way is None:
         return Quality(NOT_LINKED, f"No links lead to {frame}: link it automatically or by hand.")
-    covariance = way.predict_error([middle(session, dataset)])[0][-2:, -2:]
-    error = nanometres(float(np.sqrt(np.trace(covariance))))
+    place = np.array([middle(session, dataset)])
+    axes = {one.name: one.ndim for one in session.frames}
+    whose, where = "its middle", frame
+    if axes.get(dataset.frame) == 2 and axes.get(frame) == 3:
+        # A view does not tell how deep its middle lies; what lies there is seen in it all the same.
+        place = way.transform(place)
+        way = graph(session).transform(frame, dataset.frame, place)
+        whose, where = f"what of {frame} is seen in its middle", dataset.frame
+    error = nanometres(float(np.sqrt(np.trace(way.predict_error(place)[0][-2:, -2:]))))
     return Quality(
         f"±{error}",
-        f"Predicted error of its middle in {frame}, in the plane: ±{error} "
+        f"Predicted error of {whose}, in the plane of {where}: ±{error} "
         f"(root mean square), by way of {' – '.join(way.frames)}",
     )
 
