@@ -23,9 +23,13 @@ Progress = Callable[[float, str], None]
 _SAME = 0.3
 """Two fits nearer than this share of a diameter are one bead."""
 
-_FEW, _POPULATION = 3, 0.1
-"""Candidates that may be beads in blurred light, and the share of all that have to be beads then:
-cells are of any width, and some always are as wide as a bead that is blurred enough.
+_ALIKE, _BLUR = 0.15, 0.75
+"""Logarithms by which widths of beads of one make differ at most, and blur may raise them."""
+
+_FEW, _POPULATION, _MOST = 3, 0.1, 0.6
+"""Candidates that may be beads in blurred light, and the share of all that have to be beads then,
+without and with sharp beads beside them: cells are of any width, and some always are as wide as a
+bead that is blurred enough.
 """
 
 
@@ -134,7 +138,7 @@ def detect(
     found = _found(image, look, threshold, told)
     if psf is None and _mostly_too_wide(found[0]):
         blurred = _found(image, replace(look, blurred=True), threshold, told)
-        if _are_beads(blurred[0]):
+        if _are_beads(blurred[0], found[0]):
             found = blurred
     beads = _collect(*found)
     told.share = 1.0
@@ -173,16 +177,22 @@ def _found(image: Any, look: _Look, threshold: float, told: _Told) -> tuple[Fitt
 
 
 def _mostly_too_wide(fitted: Fitted) -> bool:
-    """Tell whether there is hardly anything but candidates that are wider than a bead."""
-    wide, good = np.sum(fitted.answers == TOO_WIDE), np.sum(fitted.answers == "")
-    return bool(wide >= _FEW and good < _POPULATION * wide)
+    """Tell whether candidates wider than a bead, alike or in great number, are all there is."""
+    wide, good = fitted.answers == TOO_WIDE, int(np.sum(fitted.answers == ""))
+    if wide.sum() < max(_FEW, good):
+        return False
+    widths = np.log(fitted.fits.width[wide, 0])
+    typical = float(np.median(widths))
+    alike = typical < _BLUR and np.mean(np.abs(widths - typical) < _ALIKE) > _MOST
+    return bool(good < _POPULATION * wide.sum() or alike)
 
 
-def _are_beads(fitted: Fitted) -> bool:
-    """Tell whether what would be beads in blurred light are any."""
-    good = np.flatnonzero(fitted.answers == "")
-    enough = len(good) >= max(1, _POPULATION * len(fitted.answers))
-    return bool(enough) and not are_of_another_make(select(fitted.fits, good))
+def _are_beads(blurred: Fitted, sharp: Fitted) -> bool:
+    """Tell whether what would be beads in blurred light are more than chance and sharp ones."""
+    good, before = np.flatnonzero(blurred.answers == ""), int(np.sum(sharp.answers == ""))
+    share = _POPULATION if before < _FEW else _MOST
+    enough = len(good) >= max(1.5 * before, 1.0, share * len(blurred.answers))
+    return enough and not are_of_another_make(select(blurred.fits, good))
 
 
 class _Told:
