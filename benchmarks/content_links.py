@@ -6,9 +6,7 @@ partners come from the next grid. Prints errors at the held targets, how honest 
 ones are, and how many wrong partners were accepted. ``--rows`` keeps what was done, so that a run
 of many grids can be cut into pieces.
 
-No peer is run here. artis-tomo (GPL) takes files: DeltaVision stacks of one channel, a tilt series
-or a tomogram with its angles, and an output folder that exists. Its ``ars_corr_fluo_3d`` starts
-without a window, but expects a GPU: on one processor it had not ended a tiny site after minutes.
+The peer, artis-tomo, runs in `content_peer.py`.
 """
 
 from __future__ import annotations

@@ -110,3 +110,41 @@ def test_a_prior_has_to_be_usable():
         Calibration(shear_sd=0.0)
     with pytest.raises(PointsError, match="1 more"):
         fit(points[:1], points[:1], "affine", fixed_sigma=0.1, prior=Calibration())
+
+
+def test_landmarks_near_a_line_may_be_turned_over_it():
+    """Four picks of a lamella on a plane of known height: which side is up, nothing tells."""
+    prior = Calibration(scale_sd=0.02, shear_sd=0.002, axial_sd=0.02, axial_shear_sd=0.02)
+    spread = np.tile([0.15, 0.035, 0.035], (4, 1))
+    alone, counted, doubtful = [], [], 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        truth = Affine.from_parts(Rotation.random(rng=rng).as_matrix(), rng.uniform(-20, 20, 3))
+        heights = spread[:, 0] * rng.normal(size=4)
+        plane = np.column_stack([heights, np.linspace(-4, 4, 4), 0.25 * rng.normal(size=4)])
+        moving = truth.inverse(plane) + 0.03 * rng.normal(size=(4, 3))
+        fixed = plane + spread * rng.normal(size=(4, 3))
+        fixed[:, 0] = 0.0
+        found = fit(moving, fixed, "affine", 0.03, spread, prior=prior)
+        target = truth.inverse([[0.0, 1.0, 4.0]])
+        miss = (found.transform(target)[0] - (0.0, 1.0, 4.0))[1:]
+        for one, inside in ((found, alone), (found.undecided, counted)):
+            covariance = one.predict_error(target)[0, 1:, 1:]
+            inside.append(miss @ np.linalg.inv(covariance) @ miss <= 5.991)
+        if found.alternatives:
+            doubtful += 1
+            assert any("nearly on a line" in note for note in found.notes)
+        else:
+            assert found.undecided is found
+    assert 5 < doubtful < 50
+    assert np.mean(alone) < 0.95 < np.mean(counted)
+
+
+def test_a_plane_well_spread_has_one_way_up():
+    prior = Calibration(scale_sd=0.02, shear_sd=0.002, axial_sd=0.02, axial_shear_sd=0.02)
+    rng = np.random.default_rng(3)
+    truth = Affine.from_parts(Rotation.random(rng=rng).as_matrix(), [1.0, 2.0, 3.0])
+    plane = np.column_stack([np.zeros(6), rng.uniform(-5, 5, (6, 2))])
+    fixed = plane + np.array([0.0, 0.03, 0.03]) * rng.normal(size=(6, 3))
+    sigma = np.tile([0.15, 0.03, 0.03], (6, 1))
+    assert not fit(truth.inverse(plane), fixed, "affine", 0.03, sigma, prior=prior).alternatives

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -81,6 +81,28 @@ class Fit(UncertainAffine):
             miss = self.fixed[index] - Affine(refit.matrix).transform(self.moving[index])[0]
             found[index] = np.linalg.norm(miss)
         return found
+
+    @cached_property
+    def undecided(self) -> Fit:
+        """The same map, its covariance counting that one of the alternatives may be the true one.
+
+        Each weighs by the likelihood of its landmarks; without alternatives the fit itself.
+        """
+        rivals = (self, *self.alternatives)
+        if len(rivals) == 1 or not self.absolute:
+            return self
+        used = self.landmarks.only(self.inliers)
+        squares = np.array([used.squares(one.matrix).sum() for one in rivals])
+        weights = np.exp(-(squares - squares.min()) / 2)
+        entries = [
+            np.column_stack([Affine(one.matrix).linear, one.transform(self.centre)[0]]).ravel()
+            for one in rivals
+        ]
+        covariance = np.zeros_like(self.covariance)
+        for weight, one, there in zip(weights / weights.sum(), rivals, entries, strict=True):
+            gap = there - entries[0]
+            covariance += weight * (one.covariance + np.outer(gap, gap))
+        return replace(self, covariance=covariance)
 
     @cached_property
     def mirrored(self) -> bool:

@@ -82,7 +82,12 @@ def fit(
             inliers = agreeing(kind, landmarks)
     used = landmarks.only(inliers) if robust else landmarks
     best, *rivals = solutions(kind, used, spread=not robust)
-    if rivals:
+    if rivals and kind.d_out == 3:
+        notes.append(
+            "The landmarks lie nearly on a line: turned over it, the map fits as well; add one "
+            "well off that line."
+        )
+    elif rivals:
         notes.append(
             "The landmarks are nearly coplanar: the mirror solution fits as well; check the side "
             "by a landmark off their plane."

@@ -19,6 +19,8 @@ from napari_clxem.frames.orthographic import descended
 from napari_clxem.frames.uncertainty import region_threshold
 
 _STEPS = 50
+_TOLD = 25.0  # squared heights of landmarks in sd that tell one side of a plane from the other
+_APART = 3.0  # sd of a turn: within, two minima are one
 _STIFF = 1e-5  # rad² of a turn: below, its second order is nothing
 
 
@@ -46,6 +48,10 @@ def solutions(model: Model, landmarks: Landmarks, spread: bool = False) -> list[
     middle = weights @ landmarks.fixed / weights.sum()
     guesses = starts(model, landmarks.moving - centre, landmarks.fixed - middle, weights)
     found = _minima(model, landmarks, centre, guesses, middle)
+    turned = _turned_over(model, landmarks, found[0])
+    if turned is not None:
+        others = _minima(model, landmarks, centre, [turned], middle)
+        found += [other for other in others if _far_turned(found[0], other)]
     found.sort(key=lambda solution: solution.cost)
     best = found[0]
     rivals: list[Solution] = []
@@ -76,6 +82,33 @@ def _minima(
     if failed is not None and not found:
         raise failed
     return found
+
+
+def _turned_over(model: Model, landmarks: Landmarks, found: Solution) -> Floats | None:
+    """Start the mirror solution of a map of space onto a plane of known heights.
+
+    Landmarks near a line may lie on either side of it: where the heights there hardly tell which
+    (a lamella's picks), the map with all of them reversed fits about as well. None where they do.
+    """
+    if not (model.turns and model.d_out == 3) or landmarks.fixed_covariance is None:
+        return None
+    linear = found.matrix[:3, :3]
+    arms = landmarks.moving - found.centre
+    heights = arms @ linear[0]
+    spread = landmarks.residual_covariance(linear)[:, 0, 0]
+    if (heights**2 / spread).sum() > _TOLD:
+        return None
+    normal = np.linalg.svd(arms)[2][-1]
+    mirrored: Floats = linear - 2 * np.outer(linear @ normal, normal)
+    mirrored[0] *= -1.0
+    return mirrored
+
+
+def _far_turned(one: Solution, other: Solution) -> bool:
+    """Tell whether two maps are farther apart than the least certain turn of either may be."""
+    linear, again = one.matrix[:3, :3], other.matrix[:3, :3]
+    gap = np.linalg.norm(linear - again) / np.linalg.norm(linear) * np.sqrt(1.5)  # a small turn's
+    return bool(gap > _APART * max(one.turn_sd, other.turn_sd))
 
 
 def _distinct(linears: Floats, costs: Floats) -> list[int]:

@@ -188,13 +188,20 @@ def _parallax(
     Many beads show it themselves; few get what an unknown tilt between two views would do.
     """
     (one, one_sd), (other, other_sd) = moving_beads, fixed_beads
-    least, expected = (height_sd * np.tan(np.deg2rad(tilt)) for tilt in (LEAST_TILT, TILT_SD))
     if len(one) < ENOUGH_BEADS:
-        return float(expected)
+        return float(height_sd * np.tan(np.deg2rad(TILT_SD)))
     found = fit(one, other, "affine", robust=True)
-    variance = (found.residuals[found.inliers] ** 2).sum() / found.dof
+    squares = float((found.residuals[found.inliers] ** 2).sum())
     known = (one_sd**2).mean() + (other_sd**2).mean()
-    return float(np.sqrt(np.clip(variance - known, least**2, expected**2)))
+    # What the residuals leave open is weighed by how much two instruments tilt a grid: the mean of
+    # the variance over a half-normal tilt, given residuals of (known + parallax²) χ².
+    tilts = np.deg2rad(np.linspace(LEAST_TILT, 3 * TILT_SD, 60))
+    parallax = (height_sd * np.tan(tilts)) ** 2
+    total = known + parallax
+    weight = -0.5 * (tilts / np.deg2rad(TILT_SD)) ** 2
+    weight = weight - 0.5 * (found.dof * np.log(total) + squares / total)
+    weight = np.exp(weight - weight.max())
+    return float(np.sqrt(weight @ parallax / weight.sum()))
 
 
 def spread(beads: Beads, dataset: Dataset) -> Floats:

@@ -143,7 +143,8 @@ def solve_in_space(link: Link, heights: tuple[float, float] | None) -> Uncertain
     Returns
     -------
     UncertainAffine
-        4 x 4 where the heights took part, else as :func:`solve` gives it.
+        4 x 4 where the heights took part, its error counting both ways of turning landmarks over
+        that lie on a line; else as :func:`solve` gives it.
 
     Raises
     ------
@@ -156,7 +157,7 @@ def solve_in_space(link: Link, heights: tuple[float, float] | None) -> Uncertain
     if not (flat and model and heights is not None and heights[1] <= _THIN):
         return found
     try:
-        return _fitted_on(link.landmarks, model, link.robust, link.prior, heights)
+        return _fitted_on(link.landmarks, model, link.robust, link.prior, heights).undecided
     except ClxemError:  # landmarks on a line show a view, but no plane
         return found
 
