@@ -28,11 +28,14 @@ _CLIP = 4.0
 _APART = 1.2
 """Places further from the best one than this, µm, are its rivals."""
 
-_LEAST_SHARE, _LEAST_LEAD, _MOST_SD = 0.04, 1.5, 0.3
-"""Share of the absorption explained, its lead over rivals, and sd in the plane, µm."""
+_LEAST_LEAD, _MOST_SD = 1.5, 0.3
+"""Lead of a place over its rivals, and sd in the plane, µm."""
 
-_MUCH, _LITTLE_LEAD = 0.25, 3.5
-"""A place that explains less than this share of the features has to lead by this factor."""
+_MUCH = 0.25
+"""A place that explains less than this share of the features has to lead further."""
+
+_STACK, _SECTION = (0.04, 3.5), (0.03, 3.0)
+"""Least share of the features explained, and the lead of a place that explains few of them."""
 
 _CERTAIN, _DOUBT = 0.1, 6.0
 """Sd in the plane from which on the lead has to be larger, µm, and by how much per µm."""
@@ -111,6 +114,7 @@ def relate(
         start,
         pitch,
         band,
+        _STACK,
     )
 
 
@@ -122,11 +126,12 @@ def relate_section(
     start: UncertainAffine,
     *,
     thickness: float = 0.3,
-    band: tuple[float, float] = (0.25, 1.0),
+    band: tuple[float, float] = (0.15, 0.4),
 ) -> ContentMatch:
     """Find how a tomogram lies to the electron image of a lamella cut from it.
 
-    The image is compared with slabs of the volume at the depths that the start allows.
+    The image is compared with slabs of the volume at the depths that the start allows. Small
+    features count: what is larger looks alike in many places of a cell.
 
     Parameters
     ----------
@@ -172,6 +177,7 @@ def relate_section(
         start,
         np.array([thickness / 2.0, fine, fine]),
         band,
+        _SECTION,
     )
 
 
@@ -195,6 +201,7 @@ def _relate(
     start: UncertainAffine,
     pitch: Floats,
     band: tuple[float, float],
+    least: tuple[float, float],
 ) -> ContentMatch:
     """Draw both sides on one grid, and find the shift that explains most."""
     volume = fixed.images[0]
@@ -228,8 +235,8 @@ def _relate(
     # A place that parts of the image differ about has to lead further.
     lead = _LEAST_LEAD + _DOUBT * max(float(sigma[1:].max()) - _CERTAIN, 0.0)
     if score < _MUCH:
-        lead = max(lead, _LITTLE_LEAD)
-    if score < _LEAST_SHARE or score < lead * rival or sigma[1:].max() > _MOST_SD:
+        lead = max(lead, least[1])
+    if score < least[0] or score < lead * rival or sigma[1:].max() > _MOST_SD:
         raise NoMatch(
             f"No place stands out: the best explains {score:.0%} of the features, another "
             f"{rival:.0%}, and parts of the image differ by {sigma[1:].max():.2f} µm; link the "
