@@ -1,4 +1,4 @@
-"""The link through paired beads of two maps: what an unknown tilt does to things of unknown height."""
+"""The link through paired beads of two maps, and what an unknown tilt between them does."""
 
 from __future__ import annotations
 
