@@ -116,7 +116,7 @@ def test_landmarks_near_a_line_may_be_turned_over_it():
     """Four picks of a lamella on a plane of known height: which side is up, nothing tells."""
     prior = Calibration(scale_sd=0.02, shear_sd=0.002, axial_sd=0.02, axial_shear_sd=0.02)
     spread = np.tile([0.15, 0.035, 0.035], (4, 1))
-    alone, counted, doubtful = [], [], 0
+    alone, counted = [], []
     for seed in range(100):
         rng = np.random.default_rng(seed)
         truth = Affine.from_parts(Rotation.random(rng=rng).as_matrix(), rng.uniform(-20, 20, 3))
@@ -126,18 +126,17 @@ def test_landmarks_near_a_line_may_be_turned_over_it():
         fixed = plane + spread * rng.normal(size=(4, 3))
         fixed[:, 0] = 0.0
         found = fit(moving, fixed, "affine", 0.03, spread, prior=prior)
+        if not found.alternatives:
+            assert found.undecided is found
+            continue
+        assert any("nearly on a line" in note for note in found.notes)
         target = truth.inverse([[0.0, 1.0, 4.0]])
         miss = (found.transform(target)[0] - (0.0, 1.0, 4.0))[1:]
         for one, inside in ((found, alone), (found.undecided, counted)):
             covariance = one.predict_error(target)[0, 1:, 1:]
             inside.append(miss @ np.linalg.inv(covariance) @ miss <= 5.991)
-        if found.alternatives:
-            doubtful += 1
-            assert any("nearly on a line" in note for note in found.notes)
-        else:
-            assert found.undecided is found
-    assert 5 < doubtful < 50
-    assert np.mean(alone) < 0.95 < np.mean(counted)
+    assert 5 < len(alone) < 50
+    assert np.mean(alone) < 0.9 < np.mean(counted)
 
 
 def test_a_plane_well_spread_has_one_way_up():
