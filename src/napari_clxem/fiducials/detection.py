@@ -106,8 +106,8 @@ def detect(
         same at any pixel size, bead size and modality.
     psf : float or (axial, lateral), optional
         Full width at half maximum of the blur, µm. Where it is not given, a few usual ones are
-        tried and the one that fits the image's beads best is adjusted to make the typical bead
-        as wide as `diameter` demands.
+        tried, and from the one that fits best on it is measured on the image's beads, which may
+        be up to 5 % wider or narrower than `diameter` demands.
     progress : callable, optional
         Called as ``progress(share, text)``, from 0 to 1.
     cancelled : callable, optional

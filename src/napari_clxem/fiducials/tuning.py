@@ -45,7 +45,8 @@ _DAMPINGS = (0.0, 0.5, 5.0)
 _SHARES, _BETTER = ((0.5,), (0.75, 0.25)), 10.0
 """Shares of a bead's size that a softer one is drawn with, and the fall of cost that one needs."""
 
-_OPAQUE = 0.9995
+_WIDEST, _LONG, _OPAQUE = 1.5, 3.0, 0.9995
+"""Most that the lateral blur may grow; highest axial over lateral blur, and opacity."""
 
 
 @dataclass(frozen=True)
@@ -161,14 +162,14 @@ class Tuning:
 
     def _range(self, profile: Profile, least: float) -> tuple[Floats, Floats]:
         known = self._qualities(profile)
-        if profile.opacity is None:
-            low, high = np.array([np.log(least), 0.0]), np.array([np.log(profile.bead), 3.0])
-        else:
-            low, high = np.array([np.log(least), 0.0]), np.array([np.log(profile.bead), _OPAQUE])
-        blurs = slice(0, 2 if profile.opacity is None else 1)
+        low = np.minimum([np.log(least), 0.0], known)
+        high = np.maximum(
+            [known[0] + _WIDEST, _LONG if profile.opacity is None else _OPAQUE], known
+        )
         if not self.blurred:
+            blurs = slice(0, 2 if profile.opacity is None else 1)
             low[blurs] = high[blurs] = known[blurs]
-        return np.minimum(low, known), np.maximum(high, known)
+        return low, high
 
     @staticmethod
     def _qualities(profile: Profile) -> Floats:
