@@ -12,6 +12,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from napari_clxem.fiducials import compiling, detect, warm
+from napari_clxem.fiducials.localisation import fit_beads
+from napari_clxem.fiducials.modelling import Layout, NoiseModel, Windows, evaluate
+from napari_clxem.fiducials.profiles import projected_ball, solid_ball
 
 
 def beads(seed=0, shape=(24, 96, 96), count=9):
@@ -38,16 +41,47 @@ def test_numpy_finds_what_the_kernels_find(monkeypatch, flat, missing):
     # beads of nearly the same significance may come in another order
     _, same = cKDTree(plain.positions).query(compiled.positions)
     assert sorted(same) == list(range(len(plain)))
-    # Three times the most seen in 64 such images. In single precision a fit may stop one step
-    # sooner or later, as two in 576 did; the others agree far better.
+    # Three times the most seen in 64 such images. One fit of noise or profile that stops a step
+    # sooner changes all beads of an image by this little; what single precision does is below.
     apart = np.abs(compiled.positions - plain.positions[same]) / plain.sigma[same]
-    assert apart.max() < 0.04
-    assert np.sort(apart.max(axis=1))[-3] < 4e-3
-    wider = np.abs(compiled.sigma / plain.sigma[same] - 1.0)
-    assert wider.max() < 0.01
-    assert np.sort(wider.max(axis=1))[-3] < 6e-4
-    np.testing.assert_allclose(compiled.snr, plain.snr[same], rtol=5e-4)
+    assert apart.max() < 0.05
+    np.testing.assert_allclose(compiled.sigma, plain.sigma[same], rtol=3e-3)
+    np.testing.assert_allclose(compiled.snr, plain.snr[same], rtol=1e-3)
     assert [r.reason for r in compiled.rejected] == [r.reason for r in plain.rejected]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_fits_are_the_same_in_single_precision(monkeypatch, ndim):
+    rng, count = np.random.default_rng(4), 60
+    if ndim == 3:
+        profile = solid_ball(1.0, 0.43, 0.15)
+        axes = [np.arange(-5, 6) * 0.3, *[np.arange(-9, 10) * 0.1] * 2]
+    else:
+        profile, axes = projected_ball(1.0, 0.05, 1.0), [np.arange(-12, 13) * 0.07] * 2
+    grid = np.stack([line.ravel() for line in np.meshgrid(*axes, indexing="ij")])
+    grid, layout = rng.permutation(grid, axis=1), Layout(1, ndim)
+    parameters = np.zeros((count, layout.size))
+    parameters[:, layout.centre(0)] = rng.uniform(-0.05, 0.05, (count, ndim))
+    parameters[:, layout.amplitude(0)] = rng.uniform(50, 600, count)
+    parameters[:, layout.first_background] = 40.0
+    level, _ = evaluate(profile, grid[None], parameters, layout)
+    windows = Windows(rng.poisson(level).astype(float), grid[None], np.zeros((count, ndim)), 0.003)
+    asked = (
+        profile, windows, np.zeros((count, 1, ndim)), NoiseModel(0.0, 1.0, 1.0), np.full(ndim, 0.5)
+    )  # fmt: skip
+    warm(block=True)
+    compiled = fit_beads(*asked)
+    monkeypatch.setattr(compiling, "ready", lambda name: None)
+    plain = fit_beads(*asked)
+    sigma = np.sqrt(np.einsum("ndd->nd", plain.covariance))
+    apart = (np.abs(compiled.positions - plain.positions) / sigma).max(axis=1)
+    wider = np.abs(np.sqrt(np.einsum("ndd->nd", compiled.covariance)) / sigma - 1.0).max(axis=1)
+    # Three times the most seen in 20 such sets: nine fits of ten are nearly bit for bit the same,
+    # and four of 1200 stopped a step sooner, of less than a twentieth of the error.
+    assert np.quantile(apart, 0.9) < 4.5e-5
+    assert apart.max() < 0.1
+    assert np.quantile(wider, 0.9) < 1.2e-6
+    assert wider.max() < 6e-3
 
 
 def test_kernels_that_fail_to_compile_say_so(monkeypatch):
