@@ -74,6 +74,12 @@ def ready(name: str) -> Any | None:
     return made.module.result() if made.module.done() else None
 
 
+def loaded(name: str) -> Any | None:
+    """Give a module of kernels if it was asked for before and is ready; nothing is started."""
+    made = _made.get(name)
+    return made.module.result() if made is not None and made.module.done() else None
+
+
 def _started(name: str) -> _Made:
     with _lock:
         if name not in _made:
@@ -110,10 +116,12 @@ def _imported(name: str) -> Any:
         if "cannot cache" not in str(error):
             raise
     # Neither the installation nor the user's folder can be written: keep them for this run.
-    settings: Any = import_module("numba.core.config")
-    folder = tempfile.mkdtemp(prefix="napari-clxem-")
-    os.environ["NUMBA_CACHE_DIR"] = settings.CACHE_DIR = folder
+    _settings().CACHE_DIR = tempfile.mkdtemp(prefix="napari-clxem-")
     return import_module(name)
+
+
+def _settings() -> Any:
+    return import_module("numba.core.config")
 
 
 @contextmanager
@@ -150,6 +158,8 @@ def _compile_beside(name: str) -> None:
             with suppress(FileNotFoundError):
                 if time.time() - mark.stat().st_mtime > _LONGEST:
                     mark.unlink()
+        except OSError:
+            return
         if time.time() - begun > _LONGEST:
             return
         time.sleep(0.1)
@@ -157,14 +167,16 @@ def _compile_beside(name: str) -> None:
             return
     # It goes on when this program ends, so that the next one need not begin anew.
     code = (
-        f"import os; getattr(os, 'nice', int)(10)\n"
+        f"import os; getattr(os, 'nice', int)(5)\n"
         f"try:\n import {name} as kernels; kernels.warm()\n"
         f"finally:\n os.unlink({str(mark)!r})\n"
     )
+    places = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    places["NUMBA_CACHE_DIR"] = _settings().CACHE_DIR
     with suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(
             [sys.executable, "-P", "-c", code],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=os.environ | places,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -172,10 +184,11 @@ def _compile_beside(name: str) -> None:
             timeout=_LONGEST,
             check=False,
         )
+        mark.unlink(missing_ok=True)
 
 
 def _mark(name: str) -> Path:
     """Give the file that tells that a module is being compiled for this cache."""
-    cache = (name, sys.prefix, import_module(name).__file__, os.environ.get("NUMBA_CACHE_DIR"))
+    cache = (name, sys.prefix, import_module(name).__file__, _settings().CACHE_DIR)
     of = zlib.crc32(repr((*cache, Path.home())).encode())
     return Path(tempfile.gettempdir()) / f"napari-clxem-{of:08x}.compiling"
