@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from threading import Timer
 
+import numpy as np
 import pytest
 from numba.core import config
 
@@ -135,3 +136,47 @@ def test_errors_reach_whoever_asks(kernels):
         compiling.warm(name, block=True)
     with pytest.raises(ValueError, match="no such type"):
         compiling.ready(name)
+
+
+def test_no_use_compiles_anew_after_warming():
+    """A kernel asked for other types than it was warmed for would hold up its first use."""
+    from numba.core import event
+
+    from napari_clxem import dose, fiducials, frames, lamella, xray
+    from napari_clxem.frames import orthographic
+
+    compiling.warm("napari_clxem.fiducials.match_kernels", block=True)
+    dose.warm_kernels()
+    xray.warm(block=True)
+    lamella.warm()
+    orthographic.warm(block=True)
+    rng = np.random.default_rng(1)
+    with event.install_recorder("numba:compile") as recorder:
+        points = rng.uniform(0, [4, 40, 40], (14, 3))
+        turned = points @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+        fiducials.match(points, turned, tolerance=0.1)
+        fiducials.match(points[:, 1:], turned[:, 1:], moving_sigma=0.02, mirror=True)
+        down = np.array([[-0.98, -0.2, 0.0], [0.0, 0.0, -1.0]])
+        view = fiducials.View(angle=11.0)
+        fiducials.match(points, points @ down.T, "projection", moving_sigma=0.05, view=view)
+        frames.fit(points, points @ down.T, "projection")
+        frames.fit(points, points @ down.T, "projection", 0.1, rng.uniform(0.1, 0.2, (14, 2)))
+        one = dose.Exposure.tilt_series(
+            modality="sxt", frame="map", aim=(1.0, 1.0), beam_radius=4.0, dose_per_image=1.0,
+            tilts=np.arange(-60, 61, 3.0),
+        )  # fmt: skip
+        dose.History([one]).interval_map((0.0, 0.0), (8, 9), 0.5)
+        for kind in (np.float32, np.float64):
+            xray.fsc(*rng.normal(size=(2, 12, 12, 12)).astype(kind), 0.01)
+            xray.fsc(*rng.normal(size=(2, 20, 21)).astype(kind), 0.01)
+        tilts = np.linspace(-60, 60, 7)
+        for slices, limits in ((1, None), (3, (0.0, 1.0)), (7, None), (20, None)):
+            series = xray.project(np.ones((8, slices, 16), np.float32), tilts, 0.01)
+            for method in ("SART", "SIRT"):
+                xray.reconstruct(
+                    series, tilts, 0.01, thickness=8, iterations=1, method=method, limits=limits
+                )
+        body = lamella.Lamella((0.3, 1, 2), 12, 30)
+        lamella.overlap(body, ((-1, 0, 1), (2, 4, 6)), covariance=0.01 * np.eye(3))
+    compiled = [record.data["dispatcher"].__name__ for _, record in recorder.buffer]
+    assert not compiled
