@@ -10,6 +10,7 @@ A module of kernels has a function `warm`, which calls each with the types in us
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -91,22 +92,39 @@ def _started(name: str) -> _Made:
 
 def _make(name: str, made: _Made) -> None:
     try:
-        with _loading:
-            module = _imported(name)
         try:
-            with _loading, _nothing_compiled():
-                module.warm()
+            with _quietly():
+                module = _imported(name)
+                with _nothing_compiled():
+                    module.warm()
         except _UncompiledError:
             made.known.set()
             with _turn:
                 _compile_beside(name)
-            module.warm()  # from disk; compiled here where no other process could
+            with _quietly():
+                module.warm()  # from disk; compiled here where no other process could
     except Exception as error:  # noqa: BLE001 -- handed on to whoever asks for the kernels
         made.module.set_exception(error)
     else:
         made.module.set_result(module)
     finally:
         made.known.set()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Load one module at a time, and put off full collections of garbage.
+
+    The many lasting objects of numba would set them off, and each holds up a large program for a
+    tenth of a second or more.
+    """
+    with _loading:
+        young, middle, old = gc.get_threshold()
+        gc.set_threshold(young, middle, 1 << 30)
+        try:
+            yield
+        finally:
+            gc.set_threshold(young, middle, old)
 
 
 def _imported(name: str) -> Any:
