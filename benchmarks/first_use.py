@@ -22,7 +22,8 @@ import numpy as np
 LIMIT, STALL = 2.0, 0.1
 
 KERNELS = (
-    "fiducials.match_kernels", "fiducials.filter_kernels", "fiducials.fit_kernels",
+    "fiducials.match_kernels", "fiducials.filter_kernels", "fiducials.cutout_kernels",
+    "fiducials.fit_kernels",
     "frames.orthographic_kernels", "lamella.clipping_kernels", "dose.kernels", "xray.shells",
     "xray.projection", "xray.information",
 )  # fmt: skip

@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).parent))  # with -P, which spares numba our c
 from bead_plots import line_plot
 from scipy.stats import beta
 
-from napari_clxem.errors import DegenerateError, NoMatch
+from napari_clxem.errors import NoMatch, PointsError
 from napari_clxem.fiducials import View, match, warm
 from napari_clxem.frames import Affine
 from napari_clxem.samples import point_grid
@@ -237,7 +237,7 @@ def judge(task: str, foreign: bool, sets: Sets) -> Outcome:
     here, there, truth, options = sets
     clock, processor = time.perf_counter(), time.process_time()
     found = None
-    with suppress(NoMatch, DegenerateError):
+    with suppress(NoMatch, PointsError):
         found = match(here, there, least_confidence=1e-12, **options)
     taken = time.perf_counter() - clock, time.process_time() - processor
     if found is None:
