@@ -23,8 +23,9 @@ import numpy as np
 sys.path.append(str(Path(__file__).parent))  # with -P, which spares numba our coverage.py
 
 from bead_plots import line_plot
+from scipy.stats import beta
 
-from napari_clxem.errors import DegenerateError, NoMatch
+from napari_clxem.errors import NoMatch, PointsError
 from napari_clxem.fiducials import View, match, warm
 from napari_clxem.frames import Affine
 from napari_clxem.samples import point_grid
@@ -48,12 +49,13 @@ class Outcome:
 
 def spread(rng: np.random.Generator, count: int, side: float, apart: float = 1.2) -> np.ndarray:
     """Places in a square that keep their distance, as beads on a film do."""
-    places: list[np.ndarray] = []
-    while len(places) < count:
+    places, found = np.full((count, 2), np.inf), 0
+    while found < count:
         place = rng.uniform(0, side, 2)
-        if all(np.hypot(*(place - other)) > apart for other in places):
-            places.append(place)
-    return np.array(places)
+        if np.all(((places[:found] - place) ** 2).sum(axis=1) > apart**2):
+            places[found] = place
+            found += 1
+    return places
 
 
 def turned(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
@@ -235,7 +237,7 @@ def judge(task: str, foreign: bool, sets: Sets) -> Outcome:
     here, there, truth, options = sets
     clock, processor = time.perf_counter(), time.process_time()
     found = None
-    with suppress(NoMatch, DegenerateError):
+    with suppress(NoMatch, PointsError):
         found = match(here, there, least_confidence=1e-12, **options)
     taken = time.perf_counter() - clock, time.process_time() - processor
     if found is None:
@@ -245,27 +247,40 @@ def judge(task: str, foreign: bool, sets: Sets) -> Outcome:
     return Outcome(task, foreign, 1 if right else -1, found.confidence, *taken)
 
 
+def interval(count: int, total: int) -> str:
+    """Give a share with its 95 % interval (Clopper and Pearson 1934)."""
+    low = beta.ppf(0.025, count, total - count + 1) if count else 0.0
+    high = beta.ppf(0.975, count + 1, total - count) if count < total else 1.0
+    digits = 1 if count > 0.1 * total else 2
+    return f"{count / total:.{digits}%} ({100 * low:.{digits}f}-{100 * high:.{digits}f})"
+
+
 def table(every: list[Outcome]) -> None:
     """Print rates by task, as `match` answers by default: refusing below 0.8."""
-    heads = "right", "wrong", "foreign", "best right", "sets", "s, right", "s, refused", "s, worst"
-    print(f"{'':30s}" + "".join(f"{head:>11s}" for head in heads) + "   (processor time)")
+    heads = "right", "wrong", "foreign", "best right"
+    print(f"{'':30s}" + "".join(f"{head:>21s}" for head in heads) + f"{'sets':>12s}"
+          f"{'s, right':>10s}{'refused':>9s}{'worst':>7s}")  # fmt: skip
     for task in TASKS:
         own = [o for o in every if o.task == task and not o.foreign]
         alien = [o for o in every if o.task == task and o.foreign]
-        if not own:
+        if not own or not alien:
             continue
         sure = [o for o in own if o.confidence >= LEAST]
         taken = [o.processor for o in sure if o.verdict == 1]
         waited = [o.processor for o in own + alien if o.confidence < LEAST]
-        print(
-            f"{task:30s}{sum(o.verdict == 1 for o in sure) / len(own):11.1%}"
-            f"{sum(o.verdict == -1 for o in sure) / len(own):11.1%}"
-            f"{sum(o.confidence >= LEAST for o in alien) / max(len(alien), 1):11.1%}"
-            f"{sum(o.verdict == 1 for o in own) / len(own):11.1%}{len(own):6d}+{len(alien):4d}"
-            f"{np.median(taken) if taken else np.nan:11.2f}"
-            f"{np.median(waited) if waited else np.nan:11.2f}"
-            f"{max(o.processor for o in own + alien):11.2f}"
+        shares = (
+            interval(sum(o.verdict == 1 for o in sure), len(own)),
+            interval(sum(o.verdict == -1 for o in sure), len(own)),
+            interval(sum(o.confidence >= LEAST for o in alien), len(alien)),
+            interval(sum(o.verdict == 1 for o in own), len(own)),
         )
+        print(
+            f"{task:30s}{''.join(f'{share:>21s}' for share in shares)}{len(own):6d}+{len(alien):5d}"
+            f"{np.median(taken) if taken else np.nan:10.2f}"
+            f"{np.median(waited) if waited else np.nan:9.2f}"
+            f"{max(o.processor for o in own + alien):7.2f}"
+        )
+    print("95 % intervals in brackets; times are of the processor, median and worst")
 
 
 def reliability(every: list[Outcome]) -> None:
@@ -276,16 +291,18 @@ def reliability(every: list[Outcome]) -> None:
     for low, high in pairwise(EDGES):
         some = [o for o in answers if low < o.confidence <= high]
         if some:
+            right = sum(o.verdict == 1 for o in some)
             said.append(float(np.mean([o.confidence for o in some])))
-            was.append(float(np.mean([o.verdict == 1 for o in some])))
+            was.append(right / len(some))
             print(f"  {low:5.3f} to {high:5.3f}: {len(some):5d} answers, said {said[-1]:.3f}, "
-                  f"right {was[-1]:.3f}")  # fmt: skip
+                  f"right {interval(right, len(some))}")  # fmt: skip
     print("of answers with a confidence over 0.95, wrong:")
     for task in (*TASKS, ""):
         sure = [o for o in every if o.confidence > SURE and task in (o.task, "")]
         if sure:
             wrong = sum(o.verdict == -1 for o in sure)
-            print(f"  {task or 'all':30s}{wrong:5d} of {len(sure):5d}, {wrong / len(sure):.2%}")
+            print(f"  {task or 'all':30s}{wrong:5d} of {len(sure):5d}, "
+                  f"{interval(wrong, len(sure))}")  # fmt: skip
     said = [round(value, 2) for value in said]
     line_plot(
         "match-reliability", "Confidence of a match and how often it is right",
@@ -333,7 +350,9 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=100, help="per task, true and foreign each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tasks", nargs="*", default=[], help="parts of the names of tasks")
-    parser.add_argument("--rows", type=Path, help="file that outcomes are added to and read from")
+    parser.add_argument(
+        "--rows", type=Path, help="file of outcomes: those in it are not drawn again"
+    )
     parser.add_argument("--peer", type=int, default=0, help="sets for the comparison with pycpd")
     options = parser.parse_args()
     warm(block=True)
@@ -343,7 +362,7 @@ def main() -> None:
     for number, (task, make) in enumerate(TASKS.items()):
         if options.tasks and not any(part in task for part in options.tasks):
             continue
-        for k in range(2 * options.sets):
+        for k in range(sum(o.task == task for o in every), 2 * options.sets):
             rng = np.random.default_rng([options.seed, number, k])
             every.append(judge(task, k % 2 == 1, make(rng, k % 2 == 1)))
             if options.rows:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from napari_clxem.fiducials import compiling, detect, warm
+from napari_clxem.fiducials import View, compiling, detect, match, plain_views, warm
+from napari_clxem.fiducials.hypotheses import Search
 from napari_clxem.fiducials.localisation import fit_beads
 from napari_clxem.fiducials.modelling import Layout, NoiseModel, Windows, evaluate
+from napari_clxem.fiducials.plane_search import Nearest
 from napari_clxem.fiducials.profiles import projected_ball, solid_ball
 
 
@@ -84,22 +85,67 @@ def test_fits_are_the_same_in_single_precision(monkeypatch, ndim):
     assert wider.max() < 6e-3
 
 
+def test_the_same_matches_are_found_without_kernels(monkeypatch):
+    warm(block=True)
+    for seed in range(3):
+        points, marks, options = seen_from_the_side(seed)
+        compiled = match(points, marks, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr("napari_clxem.fiducials.plane_search.ready", lambda _name: None)
+            plain = match(points, marks, **options)
+        np.testing.assert_array_equal(plain.pairs, compiled.pairs)
+        assert plain.confidence == pytest.approx(compiled.confidence, rel=1e-9)
+        np.testing.assert_allclose(plain.fit.affine, compiled.fit.affine, rtol=1e-9, atol=1e-9)
+
+
+def seen_from_the_side(seed):
+    """Beads of a volume and marks of a view at 14 degrees, half of them false."""
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(0, [4, 40, 40], (18, 3))
+    c, s = np.cos(np.deg2rad(14)), np.sin(np.deg2rad(14))
+    marks = points[:12] @ np.array([[-c, -s, 0.0], [0.0, 0.0, -1.0]]).T
+    low, high = marks.min(axis=0), marks.max(axis=0)
+    marks = np.vstack([marks, rng.uniform(low, high, (12, 2))]) + rng.normal(0, 0.05, (24, 2))
+    options = {"model": "projection", "moving_sigma": 0.05, "fixed_sigma": 0.05}
+    return points, marks, {**options, "view": View(angle=14.0)}
+
+
+@pytest.mark.parametrize("together", [700, 100_000])
+@pytest.mark.parametrize("known", [None, View(angle=14.0, azimuth=0.0)])
+def test_plain_views_are_those_of_the_kernel(monkeypatch, known, together):
+    from napari_clxem.fiducials import match_kernels
+
+    monkeypatch.setattr(plain_views, "_TOGETHER", together)
+    rng = np.random.default_rng(4)
+    points, marks, _ = seen_from_the_side(5)
+    search = Search(points, marks, 0.3, (1.0, 0.02), True)
+    nearest = Nearest(search)
+    between = np.linalg.norm(marks[:, None] - marks[None], axis=2)
+    limits = np.array([-2.0, 2.0, 1, 0, -2, 1, 0, -2, 0]) if known is None else known.limits(8.0)
+    total = 0
+    for few, keep in ((4, 30), (8, 5)):
+        row = rng.permutation(18)
+        count = len(row) - 3
+        given = (
+            *(points, row[:3], row[3:], marks, between, rng.uniform(size=(18, 24)) < 0.8),
+            *((1.0, 1.06), 0.6, limits, nearest.index, nearest.origin, nearest.cell),
+            *(*search.window, rng.uniform(0.3, 1.0, count)),
+            *(rng.uniform(1, 3, count), rng.uniform(-1, 0, count), few, keep),
+        )
+        found, tried = match_kernels.views(*given)
+        plain, looked = plain_views.views(*given)
+        found = found[np.isfinite(found[:, 8])]
+        assert looked == tried
+        np.testing.assert_allclose(np.sort(plain[:, 8]), np.sort(found[:, 8]), atol=1e-9)
+        np.testing.assert_allclose(plain[0], found[found[:, 8].argmax()], atol=1e-9)
+        total += len(plain)
+    assert total > 5
+
+
 def test_kernels_that_fail_to_compile_say_so(monkeypatch):
-    monkeypatch.setattr(compiling, "_made", {})
     monkeypatch.setattr(compiling, "_MODULES", ("no_such_kernels",))
     with pytest.raises(ModuleNotFoundError, match="no_such_kernels"):
         warm(block=True)
-
-
-def test_the_first_use_does_not_wait_for_the_compiler(monkeypatch):
-    monkeypatch.setattr(compiling, "_made", {})
-    monkeypatch.setattr(compiling, "_deadline", [])
-    monkeypatch.setattr(compiling, "_PATIENCE", 0.05)
-    monkeypatch.setattr(compiling, "_make", lambda name, future: time.sleep(3.0))
-    begin = time.monotonic()
-    assert compiling.ready("slow_kernels") is None
-    assert compiling.ready("slow_kernels") is None
-    assert time.monotonic() - begin < 1.0
 
 
 def test_importing_the_package_imports_no_compiler():

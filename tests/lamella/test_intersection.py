@@ -105,11 +105,19 @@ def test_compiled_and_plain_agree():
         "one = Lamella((0.3, 1, 2), 12, 30, outline=((0, 0), (5, 0), (1, 1), (0, 6)))\n"
         "plain = overlap(one, ((-1, 0, 1), (2, 4, 6)))\n"
         "assert 'numba' not in sys.modules\n"
+        "from napari_clxem import compiling\n"
+        "box, spread = ((-1, 0, 1), (2, 4, 6)), 0.04 * np.eye(3)\n"
+        "ready, compiling.ready = compiling.ready, lambda name: None\n"
+        "open_ = overlap(one, box, covariance=spread).volume_interval\n"
+        "compiling.ready = ready\n"
         "warm()\n"
         "assert 'numba' in sys.modules\n"
         "found = overlap(one, ((-1, 0, 1), (2, 4, 6)))\n"
         "assert plain.volume > 0\n"
         "assert np.allclose([plain.volume, plain.iou], [found.volume, found.iou], atol=1e-13)\n"
+        "again = overlap(one, box, covariance=spread).volume_interval\n"
+        "assert open_[1] > open_[0]\n"
+        "assert np.allclose(open_, again, atol=1e-13)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

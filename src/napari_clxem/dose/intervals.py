@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_clxem.dose.history import History
 from napari_clxem.dose.misplacement import draws
+from napari_clxem.dose.packing import sums
 from napari_clxem.dose.placement import Group
 from napari_clxem.dose.quantities import Height
 from napari_clxem.dose.raster import Grid
@@ -56,8 +57,7 @@ def interval_at(history: History, array: Floats, surface: bool, z: Height) -> In
 
 def interval_over(history: History, grid: Grid, surface: bool, z: Height) -> Interval:
     """Give the doses over a raster; see :meth:`History.interval_map`."""
-    from napari_clxem.dose.kernels import keep_extremes
-
+    keep_extremes = sums().keep_extremes
     moved, unknown = history.displaced
     numbers = np.array([history.number_of(i) for i in range(len(history))], dtype=int)
     open_ = np.any(moved, axis=(0, 2, 3))

@@ -12,8 +12,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from napari_clxem.dose import bounds
+
 BINS = 4096
 _RIM = 1e-9
+
+_rows = njit(cache=True, nogil=True, error_model="numpy")(bounds.rows)
+_reach = njit(cache=True, nogil=True, error_model="numpy")(bounds.reach)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -86,22 +91,6 @@ def _column(place: float, count: int) -> Any:
     if place <= 0.0:
         return 0
     return count if place >= count else int(place)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _rows(plane: Any, across: float, along: float, count: int) -> Any:
-    """Rows that a box of half sizes `across` and `along` about the aim can meet."""
-    ys, yr, yc = plane[1]
-    xs, xr, xc = plane[2]
-    det = yr * xc - yc * xr
-    scale = max(abs(yr) + abs(yc), abs(xr) + abs(xc))
-    if abs(det) <= 1e-12 * scale * scale or not np.isfinite(across):
-        return 0, count
-    middle = (-ys * xc + xs * yc) / det
-    half = (abs(xc) * along + abs(yc) * across) / abs(det)
-    if middle + half < -1.0 or middle - half > count:
-        return 0, 0
-    return int(max(0.0, middle - half - 1.0)), int(min(float(count), middle + half + 2.0))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -217,27 +206,6 @@ def _add_tilted(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _reach(plane: Any, radius: float, cosine: float) -> float:
-    """Farthest |x| that is lit, where the height changes linearly over the plane."""
-    yr, yc = plane[1, 1], plane[1, 2]
-    xr, xc = plane[2, 1], plane[2, 2]
-    zr, zc = plane[0, 1], plane[0, 2]
-    det = yr * xc - yc * xr
-    scale = max(abs(yr) + abs(yc), abs(xr) + abs(xc))
-    if abs(det) <= 1e-12 * scale * scale:
-        return np.inf
-    row = (-plane[1, 0] * xc + plane[2, 0] * yc) / det
-    column = (-plane[2, 0] * yr + plane[1, 0] * xr) / det
-    height = abs(plane[0, 0] + zr * row + zc * column)
-    steep = (abs(zr * xc - zc * xr) + abs(zc * yr - zr * yc)) / abs(det)
-    sine = np.sqrt(max(0.0, 1.0 - cosine * cosine))
-    room = cosine - steep * sine
-    if room <= 1e-9:
-        return np.inf
-    return float((radius + (height + steep * radius) * sine) / room)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def keep_extremes(value: Any, low: Any, high: Any) -> None:
     """Keep the two lowest and two highest of all rasters seen at each pixel, in place.
 
@@ -262,3 +230,14 @@ def keep_extremes(value: Any, low: Any, high: Any) -> None:
                 high[0, row, column] = v
             elif v > high[1, row, column]:
                 high[1, row, column] = v
+
+
+def warm() -> None:
+    """Compile for the types in use."""
+    counts = np.zeros(1, np.int64)
+    add_footprints(
+        *(np.zeros((1, 1)), np.zeros((0, 3, 3)), np.zeros(0), counts[:0]),
+        *(np.zeros((0, 6)), counts, np.zeros((0, 4)), counts, np.zeros((0, 2)), counts),
+        np.zeros((0, BINS + 2), np.int32),
+    )
+    keep_extremes(np.zeros((1, 1)), *np.zeros((2, 2, 1, 1)))

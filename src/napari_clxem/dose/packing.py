@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from napari_clxem import compiling
+from napari_clxem.dose import plain_sums
 from napari_clxem.dose.exposure import Exposure
 from napari_clxem.dose.footprint import angles, reach, shells
 from napari_clxem.frames.affine import Floats
 
 Ints = Any
 _FLAT = 1e-32  # cos² of an edge-on tilt
+_KERNELS = "napari_clxem.dose.kernels"
 BINS = 4096
 _MANY = 500  # footprints from which threads pay
 _BAND = 50.0  # rows
@@ -177,8 +180,7 @@ def add_all(raster: Floats, linear: Floats, doses: Floats, shapes: Shapes, index
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from napari_clxem.dose.kernels import add_footprints
-
+    add_footprints = sums().add_footprints
     order = _by_place(linear)  # neighbours share the memory that is at hand
     linear, doses, index = linear[order], doses[order], index[order]
     workers = min(os.cpu_count() or 1, 4, len(raster)) if len(doses) >= _MANY else 1
@@ -229,10 +231,14 @@ def neighbourhoods(array: Floats) -> list[Any]:
     return list(np.array_split(order, -(-len(array) // _TOGETHER)))
 
 
+def sums() -> Any:
+    """Give the compiled sums, or what stands in for them while they are being compiled."""
+    return compiling.ready(_KERNELS) or plain_sums
+
+
 def warm_kernels() -> None:
     """Load the compiled sums, or compile them, which takes some seconds the first time.
 
-    For a background thread at the start of a program, so that no first click waits.
+    For a background thread at the start of a program: what is asked meanwhile is summed slower.
     """
-    nothing = pack(())
-    add_all(np.zeros((1, 1)), np.zeros((0, 3, 3)), np.zeros(0), nothing, nothing.index)
+    compiling.warm(_KERNELS, block=True)

@@ -166,6 +166,10 @@ def views(
     # rows along the first edge, in the triangle and across it; the same for a view of it
     body, image = np.empty((3, 3)), np.empty((3, 3))
     _frame(one, two, body)
+    # the edges in that frame, in the image's size
+    reach = mean * (body[0] * one).sum()
+    along, aside = mean * (body[0] * two).sum(), mean * (body[1] * two).sum()
+    limit = (slack + (most - mean) * (size_one + size_two)) ** 2
     seen_one, seen_two = np.empty(3), np.empty(3)
     turned, place = np.empty((3, 3)), np.empty(2)
     count = len(second)
@@ -191,6 +195,14 @@ def views(
                 want = mean**2 * dot - flat
                 if want < 0.0:
                     other = -other
+                seen_one[0], seen_two[0] = depth, other
+                _frame(seen_one, seen_two, image)
+                off = 0.0
+                for p in range(1, 3):
+                    off += (seen_one[p] - reach * image[0, p]) ** 2
+                    off += (seen_two[p] - along * image[0, p] - aside * image[1, p]) ** 2
+                if off > limit:
+                    continue
                 for side in range(2):
                     sign = 1.0 - 2.0 * side
                     seen_one[0], seen_two[0] = sign * depth, sign * other
@@ -201,15 +213,6 @@ def views(
                             for r in range(3):
                                 total += image[r, p] * body[r, q]
                             turned[p, q] = total
-                    off = 0.0
-                    for p in range(1, 3):
-                        miss_one, miss_two = seen_one[p], seen_two[p]
-                        for q in range(3):
-                            miss_one -= mean * turned[p, q] * one[q]
-                            miss_two -= mean * turned[p, q] * two[q]
-                        off += miss_one * miss_one + miss_two * miss_two
-                    if off > (slack + (most - mean) * (size_one + size_two)) ** 2:
-                        continue
                     if not _as_known(turned, known):
                         continue
                     tried += 1

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from napari_clxem.errors import ClxemError
-from napari_clxem.fiducials.compiling import waited
+from napari_clxem.fiducials import plain_views
 from napari_clxem.fiducials.hypotheses import (
     DECIDED,
     HIT,
@@ -128,8 +128,8 @@ def oblique(search: Search, view: View | None) -> Hypotheses:
     Hypotheses
         `linear` is (h, 2, 3).
     """
-    kernels = waited("match_kernels")
     nearest = Nearest(search)
+    views = plain_views.views if nearest.kernels is None else nearest.kernels.views
     first, second = search.first, np.ascontiguousarray(search.second)
     between = np.linalg.norm(second[:, None] - second[None], axis=2)
     allowed = search.allowed
@@ -142,7 +142,7 @@ def oblique(search: Search, view: View | None) -> Hypotheses:
     for triple in _triangles(search):
         others, tolerance = _others(search, triple)
         chance = np.clip(search.chance(tolerance), 1e-12, 0.9)
-        found, scored = kernels.views(
+        found, scored = views(
             *(first, triple, others, second, between, allowed, scale, 2.0 * search.tolerance),
             *(known, nearest.index, nearest.origin, nearest.cell, *search.window, tolerance),
             *(np.log(HIT / chance), np.log((1.0 - HIT) / (1.0 - chance)), NEIGHBOURS, KEEP),

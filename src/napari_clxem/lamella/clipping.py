@@ -7,15 +7,17 @@ disk.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from napari_clxem import compiling
 from napari_clxem.frames.affine import Floats
 
+_KERNELS = "napari_clxem.lamella.clipping_kernels"
 
-def _clip(polygon: Any, count: Any, fresh: Any, heights: Any, plane: Any, eps: Any) -> Any:
+
+def clip(polygon: Any, count: Any, fresh: Any, heights: Any, plane: Any, eps: Any) -> Any:
     """Clip a polygon to n·p <= c in place (Sutherland & Hodgman 1974); give its new count.
 
     -1 says that all of it lies on the plane, within `eps`.
@@ -52,7 +54,7 @@ def _clip(polygon: Any, count: Any, fresh: Any, heights: Any, plane: Any, eps: A
     return found
 
 
-def _cone(polygon: Any, count: Any) -> Any:
+def cone(polygon: Any, count: Any) -> Any:
     """Signed volume of the cone from the origin over a polygon."""
     total = 0.0
     for i in range(1, count - 1):
@@ -63,7 +65,7 @@ def _cone(polygon: Any, count: Any) -> Any:
     return total / 6.0
 
 
-def _common_volume(
+def common_volume(
     faces: Any,
     counts: Any,
     planes: Any,
@@ -92,7 +94,7 @@ def _common_volume(
                 for k in range(3):
                     polygon[i][k] = own[f][i][k]
             for p in range(len(other)):
-                kept = _clip(polygon, count, fresh, heights, other[p], eps)
+                kept = clip(polygon, count, fresh, heights, other[p], eps)
                 if kept >= 0:
                     count = kept
                 else:
@@ -104,11 +106,11 @@ def _common_volume(
                 if count < 3:
                     break
             if count >= 3:
-                total += _cone(polygon, count)
+                total += cone(polygon, count)
     return total
 
 
-def _volumes(
+def volumes(
     found: Any,
     faces: Any,
     counts: Any,
@@ -125,7 +127,7 @@ def _volumes(
     """Give what a sum of convex parts and a box share, for each placing of the parts."""
     for s in range(len(faces)):
         for part in range(len(signs)):
-            found[s] += signs[part] * _common_volume(
+            found[s] += signs[part] * common_volume(
                 faces[s][part],
                 counts,
                 planes[s][part],
@@ -139,7 +141,7 @@ def _volumes(
             )
 
 
-def _areas(
+def areas(
     found: Any, parts: Any, signs: Any, planes: Any, polygon: Any, fresh: Any, heights: Any
 ) -> Any:
     """Give what a sum of convex polygons and a rectangle share, for each placing of the sum."""
@@ -150,7 +152,7 @@ def _areas(
                 for k in range(3):
                     polygon[i][k] = parts[s][part][i][k]
             for p in range(len(planes)):
-                count = max(_clip(polygon, count, fresh, heights, planes[p], 0.0), 0)
+                count = max(clip(polygon, count, fresh, heights, planes[p], 0.0), 0)
             area = 0.0
             for i in range(count):
                 j = i + 1 if i + 1 < count else 0
@@ -158,25 +160,13 @@ def _areas(
             found[s] += signs[part] * area / 2.0
 
 
-@lru_cache(maxsize=1)
-def _compiled() -> dict[str, Any]:
-    """Give the compiled kernels."""
-    from numba import njit
-
-    compiled = njit(cache=True, nogil=True)
-    scope = globals()
-    for name in ("_clip", "_cone", "_common_volume"):
-        if not hasattr(scope[name], "py_func"):
-            scope[name] = compiled(scope[name])
-    return {"volumes": compiled(_volumes), "areas": compiled(_areas)}
-
-
 def _run(kernel: str, plain: Any, inputs: tuple[Any, ...], placings: int, corners: int) -> Floats:
-    """Run a kernel over all placings: as it stands for one, compiled for many."""
+    """Run a kernel over all placings: as it stands for one, compiled for many once it is."""
     found, room = np.zeros(placings), corners + 16  # clipping by six planes adds six corners
     scratch = (np.zeros((room, 3)), np.zeros((room, 3)), np.zeros(room))
-    if placings > 1 or _compiled.cache_info().currsize:
-        _compiled()[kernel](found, *inputs, *scratch)
+    kernels = compiling.ready(_KERNELS) if placings > 1 else compiling.loaded(_KERNELS)
+    if kernels is not None:
+        getattr(kernels, kernel)(found, *inputs, *scratch)
         return found
     lists = [one.tolist() if isinstance(one, np.ndarray) else one for one in (*inputs, *scratch)]
     plain(found, *lists)
@@ -205,7 +195,7 @@ def common_volumes(
     """
     size = float(max(np.abs(faces[0]).max(), np.abs(box[0]).max()))
     inputs = (faces, counts, planes, signs, *box, 1e-10 * size)
-    return _run("volumes", _volumes, inputs, len(faces), faces.shape[3])
+    return _run("volumes", volumes, inputs, len(faces), faces.shape[3])
 
 
 def common_areas(parts: Floats, signs: Floats, low: Floats, high: Floats) -> Floats:
@@ -226,16 +216,12 @@ def common_areas(parts: Floats, signs: Floats, low: Floats, high: Floats) -> Flo
     planes = np.zeros((4, 4))
     planes[[0, 1, 2, 3], [1, 2, 1, 2]] = [-1.0, -1.0, 1.0, 1.0]
     planes[:, 3] = [-low[0], -low[1], high[0], high[1]]
-    return _run("areas", _areas, (parts, signs, planes), len(parts), parts.shape[2])
+    return _run("areas", areas, (parts, signs, planes), len(parts), parts.shape[2])
 
 
 def warm() -> None:
     """Compile the kernels, or take them from disk: for a thread beside the first click."""
-    faces, counts, planes = prisms(np.eye(3)[np.newaxis, np.newaxis], np.ones((1, 1, 3)))
-    box = prisms(np.eye(4, 3), np.array([1.0, 2.0, 3.0]))
-    twice = (np.repeat(faces, 2, axis=0), counts, np.repeat(planes, 2, axis=0), np.ones(1))
-    common_volumes(*twice, box)
-    common_areas(np.zeros((2, 1, 3, 3)), np.ones(1), np.zeros(2), np.ones(2))
+    compiling.warm(_KERNELS, block=True)
 
 
 def prisms(corners: Floats, rise: Floats) -> tuple[Floats, Floats, Floats]:

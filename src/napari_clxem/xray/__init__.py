@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from napari_clxem.xray.absorption import Transmission, normalise, wiener, zone_plate_mtf
 from napari_clxem.xray.alignment import TiltAlignment, align_beads, follow, resample
+from napari_clxem.xray.compiling import warm
 from napari_clxem.xray.contrast import FE2O3_709_700, Contrast, tabulated_contrast
 from napari_clxem.xray.flatness import Flatness, check_flats
 from napari_clxem.xray.halves import local_resolution, split
@@ -64,6 +65,7 @@ __all__ = [
     "soft_mask",
     "split",
     "tabulated_contrast",
+    "warm",
     "wiener",
     "zone_plate_mtf",
 ]

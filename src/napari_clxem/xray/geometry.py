@@ -16,6 +16,7 @@ Weighting = Literal["centre", "even"]
 
 #: Parts of a bin between which the shares of a pixel's shadow are interpolated.
 PHASES = 64
+LANES = (16, 8, 4, 1)  # slices side by side
 _FLOOR = 0.08
 """What the ends of a ray take of a correction, the middle taking 1: a Hamming window."""
 _THICKEST = 4

@@ -1,8 +1,7 @@
-"""Mutual information of two images, compiled; import inside functions only."""
+"""Joint histogram of two images, compiled; import inside functions only."""
 
 from __future__ import annotations
 
-from math import log
 from typing import Any
 
 import numpy as np
@@ -38,16 +37,7 @@ def joint(one: Any, two: Any, bins: int) -> Any:
     return counts
 
 
-@njit(cache=True, nogil=True)
-def information(counts: Any) -> float:
-    """Give the mutual information of a joint histogram, nats."""
-    total = counts.sum()
-    if total <= 0:
-        return 0.0
-    rows, columns = counts.sum(axis=1), counts.sum(axis=0)
-    found = 0.0
-    for i in range(counts.shape[0]):
-        for j in range(counts.shape[1]):
-            if counts[i, j] > 0:
-                found += counts[i, j] * log(counts[i, j] * total / (rows[i] * columns[j]))
-    return float(found / total)
+def warm() -> None:
+    """Compile for the types in use."""
+    values = np.ones(1, np.float32)
+    joint(values, values, 3)

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_clxem import compiling
 from napari_clxem.errors import Cancelled, ImageError
 from napari_clxem.shifts import block_shifts, find_shift
+from napari_clxem.xray import plain_sums
 from napari_clxem.xray.geometry import check_tilts
 
 Floats = NDArray[np.floating[Any]]
@@ -359,8 +361,7 @@ def _refined(
     """
     from scipy.ndimage import map_coordinates, spline_filter
 
-    from napari_clxem.xray.information import information, joint
-
+    joint = (compiling.ready("napari_clxem.xray.information") or plain_sums).joint
     margin = np.abs(start) + 4.0
     rng = np.random.default_rng(7)
     last = np.array(low.shape) - 1 - margin
@@ -373,7 +374,7 @@ def _refined(
     def value(shift: Floats) -> float:
         at = middle[:, None] + (from_middle - shift[:, None]) / ratio
         second = map_coordinates(coefficients[1], at, order=3, mode="nearest", prefilter=False)
-        return float(information(joint(one, _scaled(second, second), _BINS)))
+        return plain_sums.information(joint(one, _scaled(second, second), _BINS))
 
     best, found = np.asarray(start, dtype=float), 0.0
     for step in (1.0, 0.5, 0.25):

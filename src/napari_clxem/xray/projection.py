@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from napari_clxem.xray.geometry import PHASES
+from napari_clxem.xray.geometry import LANES, PHASES
 
 _PHASES = np.float32(PHASES)
 
@@ -148,128 +148,13 @@ def spread(
                 )
 
 
-@njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
-def clip(image: Any, low: Any, high: Any) -> None:
-    """Hold the values of an image between two limits."""
-    flat = image.reshape(-1)
-    for index in range(flat.size):
-        flat[index] = min(max(flat[index], low), high)
-
-
-@njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
-def sart_pass(
-    image: Any,
-    bounds: Any,
-    data: Any,
-    weights: Any,
-    steps: Any,
-    shadows: Any,
-    chords: Any,
-    order: Any,
-    relaxation: Any,
-    low: Any,
-    high: Any,
-    lanes: Any,
-) -> float:
-    """Correct the image by each tilt in turn, once.
-
-    Parameters
-    ----------
-    image, bounds, lanes
-        As in :func:`sweep`.
-    data : (tilts, bins, n) float32 array
-        Measured projections, optical density per pixel size.
-    weights : (tilts, bins) float32 array
-        One over the path of each ray through the support; 0 where nothing was measured.
-    steps, shadows, chords
-        As in :class:`~napari_clxem.xray.geometry.Geometry`.
-    order : (tilts,) int64 array
-        Which tilt comes when.
-    relaxation : float
-        Share of the residual that is taken away at each tilt.
-    low, high : float
-        Limits on the voxels; infinite for none.
-
-    Returns
-    -------
-    float
-        Sum of the squared residuals met on the way.
-    """  # fmt: skip
-    bins, count = data.shape[1], len(lanes)
-    correction = np.zeros((bins, count), np.float32)
-    shadow = np.zeros((bins, count), np.float32)
-    limited = low > -np.inf or high < np.inf
-    cast(image, bounds, shadow, steps[order[0]], shadows[order[0]], lanes)
-    total = 0.0
-    for turn in range(order.size):
-        tilt = order[turn]
-        for i in range(bins):
-            share = relaxation * weights[tilt, i]
-            for lane in range(count):
-                residual = data[tilt, i, lane] - shadow[i, lane]
-                if share > 0:
-                    total += residual * residual
-                correction[i, lane] = share * residual
-                shadow[i, lane] = 0.0
-        ahead = order[(turn + 1) % order.size]
-        back, shares, rays = steps[tilt], shadows[tilt], chords[tilt]
-        if limited:
-            spread(image, bounds, correction, back, shares, rays, lanes)
-            clip(image, low, high)
-            cast(image, bounds, shadow, steps[ahead], shadows[ahead], lanes)
-        else:
-            sweep(
-                image,
-                bounds,
-                correction,
-                back,
-                shares,
-                rays,
-                shadow,
-                steps[ahead],
-                shadows[ahead],
-                lanes,
-            )
-    return total  # fmt: skip
-
-
-@njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
-def sirt_pass(
-    image: Any,
-    bounds: Any,
-    data: Any,
-    weights: Any,
-    steps: Any,
-    shadows: Any,
-    chords: Any,
-    relaxation: Any,
-    low: Any,
-    high: Any,
-    lanes: Any,
-) -> float:
-    """Correct the image by all tilts at once, once; see :func:`sart_pass`."""  # fmt: skip
-    tilts, bins, count = data.shape[0], data.shape[1], len(lanes)
-    corrections = np.zeros((tilts, bins, count), np.float32)
-    total = 0.0
-    for tilt in range(tilts):
-        shadow = corrections[tilt]
-        cast(image, bounds, shadow, steps[tilt], shadows[tilt], lanes)
-        for i in range(bins):
-            share = relaxation * weights[tilt, i] / np.float32(tilts)
-            for lane in range(count):
-                residual = data[tilt, i, lane] - shadow[i, lane]
-                if share > 0:
-                    total += residual * residual
-                shadow[i, lane] = share * residual
-    for tilt in range(tilts):
-        spread(image, bounds, corrections[tilt], steps[tilt], shadows[tilt], chords[tilt], lanes)
-    if low > -np.inf or high < np.inf:
-        clip(image, low, high)
-    return total
-
-
-@njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
-def cast_all(image: Any, bounds: Any, out: Any, steps: Any, shadows: Any, lanes: Any) -> None:
-    """Add the image's shadows at all tilts to `out` (tilts, bins, n)."""
-    for tilt in range(out.shape[0]):
-        cast(image, bounds, out[tilt], steps[tilt], shadows[tilt], lanes)
+def warm() -> None:
+    """Compile for the types in use."""
+    bounds, steps = np.zeros((1, 2), np.int64), np.zeros(5)
+    chords, shares = np.zeros((1, 2), np.float32), np.zeros((PHASES + 1, 3), np.float32)
+    for count in LANES:
+        lanes, beam = (0,) * count, np.zeros((1, count), np.float32)
+        image = beam[np.newaxis]
+        sweep(image, bounds, beam, steps, shares, chords, beam, steps, shares, lanes)
+        cast(image, bounds, beam, steps, shares, lanes)
+        spread(image, bounds, beam, steps, shares, chords, lanes)

@@ -25,7 +25,7 @@ from napari_clxem.xray.geometry import (
     check_tilts,
     lay_out,
 )
-from napari_clxem.xray.solving import Method, Solver, block_size, grouped, lanes_for
+from napari_clxem.xray.solving import Method, Solver, block_size, cast_all, grouped, lanes_for
 
 Progress = Callable[[float, str], None]
 
@@ -258,8 +258,6 @@ def project(
     -------
     (n, ny, nx) float32 array
     """
-    from napari_clxem.xray import projection
-
     array = np.asarray(volume, np.float32)
     if array.ndim != 3:
         raise ImageError(f"A volume has three axes (z, y, x), not the {array.ndim} given.")
@@ -269,11 +267,7 @@ def project(
     shadows = np.empty((len(geometry.tilts), array.shape[1], geometry.width), np.float32)
 
     def one(start: int) -> None:
-        part = grouped(array[:, start : start + lanes], lanes)
-        shadow = np.zeros((len(geometry.tilts), geometry.bins, lanes), np.float32)
-        projection.cast_all(
-            part, geometry.bounds, shadow, geometry.steps, geometry.shadows, (0,) * lanes
-        )
+        shadow = cast_all(geometry, grouped(array[:, start : start + lanes], lanes))
         found = shadow[:, inner, : array.shape[1] - start]
         shadows[:, start : start + lanes] = found.transpose(0, 2, 1)
 

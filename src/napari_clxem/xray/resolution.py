@@ -11,7 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_clxem import compiling
 from napari_clxem.errors import ClxemWarning, ImageError
+from napari_clxem.xray import plain_sums
 from napari_clxem.xray.masks import Spacing, per_axis
 from napari_clxem.xray.telling import Asked, Progress, Teller
 
@@ -333,8 +335,7 @@ def _shells(
     threads: int,
 ) -> tuple[Floats, float]:
     """Give the sums over shells (n, 4) and the width of a shell, 1/µm."""
-    from napari_clxem.xray.shells import accumulate
-
+    accumulate = (compiling.ready("napari_clxem.xray.shells") or plain_sums).accumulate
     long = [n * d for n, d in zip(shape, sizes, strict=True) if n > 1]
     width = 1.0 / max(long)
     count = int(nyquist / width + 1e-6) + 1

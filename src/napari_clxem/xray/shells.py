@@ -50,3 +50,11 @@ def accumulate(
                 sums[here, 1] += power_one[x]
                 sums[here, 2] += power_two[x]
                 sums[here, 3] += weight[x]
+
+
+def warm() -> None:
+    """Compile for the types in use."""
+    along = np.zeros(1, np.float32)
+    for kind in (np.complex64, np.complex128):
+        spectrum = np.zeros((1, 1, 1), kind)
+        accumulate(spectrum, spectrum, along, along, along, along, np.zeros((1, 4)))

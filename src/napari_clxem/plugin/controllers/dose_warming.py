@@ -32,7 +32,6 @@ def tiny() -> None:
         xray_dose,
     )
 
-    warm_kernels()
     xray_dose(1.0, 520.0)
     budget(20.0)
     one = Exposure.tilt_series(
@@ -43,3 +42,4 @@ def tiny() -> None:
     breakdown(history, (0.0, 0.0))
     history.interval_map((0.0, 0.0), (2, 2), 1.0)
     contours(one)
+    warm_kernels()

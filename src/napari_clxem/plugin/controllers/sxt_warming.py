@@ -27,8 +27,10 @@ def tiny() -> None:
     # napari reads these at the first features of a layer, which takes half a second
     import pandas  # noqa: F401
 
+    from napari_clxem import xray
     from napari_clxem.xray import fsc, project, reconstruct
 
+    xray.warm(block=True)  # by another process: a compiler in this one would hold up the window
     rng = np.random.default_rng(0)
     halves = rng.normal(size=(2, 16, 16, 16))
     fsc(halves[0], halves[1], PIXEL)
