@@ -16,10 +16,10 @@ import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_clxem.plugin.controllers import release, workspace_for
-from napari_clxem.plugin.controllers.targets_scene import captures
 from napari_clxem.plugin.sample import sample_session
 from napari_clxem.plugin.widgets.targets import TargetsWidget
 from napari_clxem.session import Store, load
+from napari_clxem.session.promises import captures
 
 STEPS = 120
 

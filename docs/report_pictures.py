@@ -20,13 +20,14 @@ from napari_clxem.dose import PRESETS
 from napari_clxem.errors import ClxemError
 from napari_clxem.lamella import INSTRUMENTS, Lamella, LamellaRecord, Optics, propose, trace
 from napari_clxem.plugin.controllers.dose_records import assumed
-from napari_clxem.plugin.controllers.lamella_scene import record_on_map
-from napari_clxem.plugin.controllers.targets_scene import aims, captures, fib_view, promise
 from napari_clxem.plugin.controllers.targets_sites import propose_fields
 from napari_clxem.report import write_report
 from napari_clxem.samples import sample_folder
 from napari_clxem.session import Session, edits, load, open_dataset, record_dataset, save
+from napari_clxem.session.fib_views import aims, fib_view
 from napari_clxem.session.model import Dataset
+from napari_clxem.session.overlaps import record_on_map
+from napari_clxem.session.promises import captures, promise
 from napari_clxem.session.records import Known
 
 PAGE = (1000, 1414)

@@ -10,6 +10,7 @@ from napari_clxem.errors import LamellaError
 from napari_clxem.frames import Affine
 from napari_clxem.lamella import (
     Lamella,
+    carried,
     face_on_tilt,
     features_at,
     resample_slab,
@@ -123,3 +124,20 @@ def test_edge_on_is_refused(volume):
         resample_slab(volume, (0.1, 0.1, 0.1), np.eye(4), pose, (20, 20), (0.1, 0.1))
     with pytest.raises(LamellaError, match="4 x 4"):
         slab_pose(Lamella((2, 4, 4), 10.0), Affine.planar(3.0))
+
+
+def test_a_carried_slab_is_the_same_slab():
+    lamella = Lamella((1.0, 2.0, 3.0), 12.0, 30.0, 0.3, 8.0, 6.0, 0.05)
+    placement = np.eye(4)
+    a, b = np.deg2rad([17.0, 40.0])
+    tilt = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    turn = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    placement[:3, :3] = 1.1 * tilt @ turn
+    placement[:3, 3] = 5.0, -2.0, 1.0
+    there = carried(lamella, placement)
+    points = np.random.default_rng(4).uniform(-6, 6, (4000, 3)) * [0.3, 1, 1] + lamella.centre
+    inside = lamella.contains(points)
+    assert inside.sum() > 50
+    np.testing.assert_array_equal(there.contains(Affine(placement).transform(points)), inside)
+    assert there.volume == pytest.approx(1.1**3 * lamella.volume)
+    assert there.core == pytest.approx(1.1 * lamella.core)

@@ -12,24 +12,21 @@ from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_clxem.frames import Affine, UncertainAffine
 from napari_clxem.io.image import StagePosition
-from napari_clxem.lamella import Lamella, LamellaRecord, overlap
+from napari_clxem.lamella import Lamella, LamellaRecord
 from napari_clxem.plugin.controllers import release, workspace_for
 from napari_clxem.plugin.controllers.lamella_outline import DRAWN, POSITIONS
 from napari_clxem.plugin.controllers.lamella_overlap import LamellaOverlap
-from napari_clxem.plugin.controllers.lamella_scene import (
-    box_of,
-    carried,
+from napari_clxem.plugin.controllers.lamella_slabs import parts
+from napari_clxem.plugin.controllers.lamella_words import (
     facing,
-    held,
-    record_on_map,
-    shares,
+    overlap_words,
+    series_cells,
     tilted,
 )
-from napari_clxem.plugin.controllers.lamella_slabs import parts
-from napari_clxem.plugin.controllers.lamella_words import overlap_words, series_cells
 from napari_clxem.plugin.widgets.lamella import LamellaWidget
 from napari_clxem.session import Dataset, FileRef, Frame, Link, edits, save
 from napari_clxem.session.geometry import estimate
+from napari_clxem.session.overlaps import record_on_map, shares
 
 pytestmark = pytest.mark.gl
 
@@ -112,56 +109,6 @@ def work(tem_grid, qapp):
     release(viewer)
 
 
-def test_a_carried_slab_is_the_same_slab():
-    lamella = Lamella((1.0, 2.0, 3.0), 12.0, 30.0, 0.3, 8.0, 6.0, 0.05)
-    placement = np.eye(4)
-    a, b = np.deg2rad([17.0, 40.0])
-    tilt = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
-    turn = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
-    placement[:3, :3] = 1.1 * tilt @ turn
-    placement[:3, 3] = 5.0, -2.0, 1.0
-    there = carried(lamella, placement)
-    points = np.random.default_rng(4).uniform(-6, 6, (4000, 3)) * [0.3, 1, 1] + lamella.centre
-    inside = lamella.contains(points)
-    assert inside.sum() > 50
-    np.testing.assert_array_equal(there.contains(Affine(placement).transform(points)), inside)
-    assert there.volume == pytest.approx(1.1**3 * lamella.volume)
-    assert there.core == pytest.approx(1.1 * lamella.core)
-
-
-def test_the_overlap_is_that_of_the_geometry(tem_grid):
-    record = kept(tem_grid.session)
-    (found,) = shares(tem_grid.session, record)
-    box = box_of(found.dataset)
-    lamella = replace(record.lamella)
-    expected = overlap(lamella, box, np.linalg.inv(to_map()))
-    assert found.overlap.area_fraction == pytest.approx(expected.area_fraction, abs=1e-6)
-    assert 0.3 < expected.area_fraction <= 1
-    low, high = found.overlap.area_interval
-    assert low <= found.overlap.area_fraction <= high
-    assert record.overlap == found.overlap
-    assert record.status == "milled"
-
-
-def test_without_a_link_there_is_no_number(tem_grid):
-    session = edits.drop(tem_grid.session, Link, "to-tem")
-    record = kept(session)
-    assert record.overlap is None
-    (found,) = shares(session, record)
-    assert "not linked" in found.trouble
-    assert [one.capture for one in held(session, record)] == [None]
-
-
-def test_a_tomogram_without_thickness_is_said(tem_grid):
-    datasets = tuple(
-        replace(one, shape=(1, *one.shape[1:])) if one.frame == "tomogram" else one
-        for one in tem_grid.session.datasets
-    )
-    (found,) = shares(replace(tem_grid.session, datasets=datasets), kept(tem_grid.session))
-    assert found.overlap is None
-    assert "one slice and so no thickness" in found.trouble
-
-
 def test_no_common_area_is_said_as_nothing(tem_grid):
     record = kept(tem_grid.session)
     away = replace(record, lamella=replace(record.lamella, centre=(0.0, 300.0, 300.0)))
@@ -184,23 +131,6 @@ def test_the_slab_is_as_thick_and_as_damaged_as_it_was_planned(work):
     assert work.lamella.keep_outline(CORNERS)
     made = work.lamella.record
     assert (made.lamella.thickness, made.lamella.damage, made.promised) == (0.2, 0.03, 0.6)
-
-
-def test_a_target_on_the_mid_plane_is_held_as_well_as_its_place_is_known(tem_grid):
-    session = tem_grid.session
-    record = kept(session)
-    matrix = np.linalg.inv(to_map())
-    on_plane = Affine(matrix).transform([record.lamella.centre])[0]
-    inside = replace(
-        session.targets[0], frame="tomogram", position=tuple(on_plane.tolist()), radius=0.1
-    )
-    far = replace(inside, id="far", position=(on_plane[0] + 2.0, *on_plane[1:].tolist()))
-    session = edits.put(session, inside, far)
-    near, away = held(session, record)
-    assert abs(near.capture.offset) < 0.1
-    assert near.capture.sigma > 0.1  # the map knows its height to 0.15 µm only
-    assert near.capture.volume_fraction > 0.6
-    assert away.capture.volume_fraction < 0.01
 
 
 def test_tilt_and_milling_angle_are_compared_in_words(tem_grid):

@@ -9,7 +9,6 @@ import pytest
 from qtpy.QtWidgets import QLineEdit, QTableWidget
 from targets_made import (
     ANGLE,
-    AZIMUTH,
     TILT,
     button,
     dock,
@@ -23,16 +22,11 @@ from targets_made import (
 from conftest import BEADS, declared
 from napari_clxem.errors import WriteError
 from napari_clxem.frames import Affine
-from napari_clxem.lamella import BOXES, INSTRUMENTS, capture_probability, film_angle, milling_angle
+from napari_clxem.lamella import BOXES, INSTRUMENTS, capture_probability, film_angle
 from napari_clxem.plugin.controllers import workspace_for
 from napari_clxem.plugin.controllers.targets_export import export
 from napari_clxem.plugin.controllers.targets_mouse import centroid_near
-from napari_clxem.plugin.controllers.targets_scene import (
-    aims,
-    fib_view,
-    moved_target,
-    shown_placement,
-)
+from napari_clxem.plugin.controllers.targets_scene import moved_target, shown_placement
 from napari_clxem.plugin.widgets.targets import TargetsWidget
 from napari_clxem.session import Dataset, Frame, Link, Store, edits, load, save
 from napari_clxem.session.geometry import graph
@@ -107,27 +101,6 @@ def test_a_target_in_a_plane_stays_in_it(fib_grid):
     link = next(one for one in fib_grid.session.links if one.id == "to-map")
     there = Affine(np.array(link.estimate.matrix)).transform([moved.position])[0]
     np.testing.assert_allclose(there, spot + 1000.0, atol=1e-6)
-
-
-def test_the_view_knows_its_milling_angle(fib_grid):
-    dataset = fib_grid.session.datasets[-1]
-    found = fib_view(fib_grid.session, dataset)
-    assert found.volume == "tomogram"
-    assert found.angle == pytest.approx(ANGLE, abs=1e-6)
-    assert found.azimuth == pytest.approx(AZIMUTH, abs=1e-6)
-    assert milling_angle(TILT, 45.0) == ANGLE
-
-
-def test_a_target_lies_on_the_line_of_sight_where_the_view_has_it(fib_grid):
-    view = fib_view(fib_grid.session, fib_grid.session.datasets[-1])
-    (aim,) = aims(fib_grid.session, view, fib_grid.session.targets)
-    seen = Affine(view.projection).transform([aim.position])[0]
-    np.testing.assert_allclose(seen, aim.seen.position, atol=1e-9)
-    np.testing.assert_allclose(
-        view.projection[:, :3] @ aim.covariance @ view.projection[:, :3].T,
-        aim.seen.covariance,
-        atol=1e-12,
-    )
 
 
 def test_a_box_is_drawn_dragged_and_taken_back(plan):

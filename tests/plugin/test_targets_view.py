@@ -14,14 +14,12 @@ from targets_made import ANGLE, TILT, fib_grid, plan, session
 from napari_clxem.errors import DegenerateError, LamellaError
 from napari_clxem.frames import Affine
 from napari_clxem.io.image import StagePosition
-from napari_clxem.lamella import INSTRUMENTS, Joints, Lamella, film_tilt
+from napari_clxem.lamella import INSTRUMENTS, Joints, film_tilt
 from napari_clxem.plugin.controllers import workspace_for
-from napari_clxem.plugin.controllers.targets_advice import pick_sentence
 from napari_clxem.plugin.controllers.targets_drift import check_alike
 from napari_clxem.plugin.controllers.targets_film import estimated
-from napari_clxem.plugin.controllers.targets_scene import Aim
 from napari_clxem.plugin.controllers.targets_warnings import box_warnings, target_warnings
-from napari_clxem.session import FileRef, Frame, Landmark, Link, Target, edits, open_dataset
+from napari_clxem.session import FileRef, Frame, Landmark, Link, edits, open_dataset
 from napari_clxem.session.geometry import place
 
 pytestmark = pytest.mark.gl
@@ -279,20 +277,6 @@ def test_more_beads_are_said_to_help_and_do(plan):
     assert before == pytest.approx(100 * session(plan).lamellae[0].promised, abs=1)
     targets.boxes.amend(thickness=0.5)
     assert (targets.advice.limit, targets.advice.gain) == ("", "")
-
-
-def test_a_poor_pick_is_told_from_poor_links(plan):
-    targets = plan.targets
-    box = Lamella((4.0, 9.0, 9.0), 10.0)
-    spread = np.diag([0.26, 0.02, 0.02])
-    target = Target(
-        id="t", name="T", frame="tomogram", position=(4.0, 9.0, 9.0), sigma=(0.5, 0.1, 0.1)
-    )
-    aim = Aim(target, np.array(target.position), spread, targets.aims[0].seen)
-    assert "the pick of T itself" in pick_sentence("tomogram", box, [aim])
-    sure = replace(aim, target=replace(target, sigma=(0.1, 0.1, 0.1)))
-    assert pick_sentence("tomogram", box, [sure]) == ""
-    assert pick_sentence("stack", box, [aim]) == ""
 
 
 def test_a_drift_found_after_the_dock_has_gone_changes_nothing(newer, plan, qtbot):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from io import StringIO
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,22 +14,17 @@ from napari_clxem.dose import budget, conflicts, duplicates, exposures_csv, targ
 from napari_clxem.dose.tables import EXPOSURES
 from napari_clxem.lamella import campaign
 from napari_clxem.plugin.controllers.dose_settings import Settings
-from napari_clxem.plugin.controllers.dose_tables import spots as dock_spots
-from napari_clxem.plugin.controllers.lamella_scene import held as dock_held
-from napari_clxem.plugin.controllers.lamella_scene import shares as dock_shares
-from napari_clxem.plugin.controllers.targets_advice import Advice
-from napari_clxem.plugin.controllers.targets_scene import aims, captures, fib_view, placing_of
 from napari_clxem.report import words, write_report
-from napari_clxem.report.captures import promised
-from napari_clxem.report.doses import spots
+from napari_clxem.report.drawing import half_axes
 from napari_clxem.report.exposures import BELOW, HEADINGS
-from napari_clxem.report.held import held, shared
-from napari_clxem.report.links import region
-from napari_clxem.report.subject import Subject
-from napari_clxem.session import edits, history
+from napari_clxem.session import Link, edits, history
+from napari_clxem.session.doses import site_spots, target_spots
+from napari_clxem.session.fib_views import aims, fib_view
 from napari_clxem.session.geometry import place
 from napari_clxem.session.model import Dataset, Target
+from napari_clxem.session.overlaps import held, shares
 from napari_clxem.session.pairs import target_error
+from napari_clxem.session.promises import captures, gain_of, limit_of, placing_of
 from napari_clxem.session.summary import link_rows, nanometres, target_rows
 
 LIMIT = budget(20.0)
@@ -57,17 +51,16 @@ def test_every_link_has_the_numbers_of_the_summary(sample, sample_page):
 
 def test_links_of_a_site_predict_their_error_at_each_of_its_targets(sample, sample_page):
     shown = sample_page.table("Links of site A").row("confocal-A → tomogram-A")
-    link = next(one for one in sample.links if one.id == "beads-confocal-A-tomogram-A")
+    link = edits.get(sample, Link, "beads-confocal-A-tomogram-A")
     lines = shown["predicted error at (95 % ellipse)"].split(" | ")
     assert len(lines) == 2
     for name, line in zip(("A1", "A2"), lines, strict=True):
         target = edits.get(sample, Target, name)
         row = next(one for one in link_rows(sample, target) if one.id == link.id)
         error = target_error(sample, link, target)
-        found = region(sample, link, target)
-        assert found.axes[0] == pytest.approx(error.radius)
-        assert line.strip() == f"{name} ± {nanometres(row.lateral)} ({found.words})"
-        assert found.words.startswith(nanometres(error.radius).split()[0])
+        said = words.half_axes(*half_axes(np.array(error.covariance), error.radius))
+        assert line.strip() == f"{name} ± {nanometres(row.lateral)} ({said})"
+        assert said.startswith(nanometres(error.radius).split()[0])
 
 
 def test_links_of_the_grid_give_the_least_and_the_largest_error(sample, sample_page):
@@ -150,8 +143,7 @@ def test_every_exposure_is_a_row_with_the_columns_of_the_csv(full, full_page):
 
 
 def test_doses_at_targets_and_sites_are_those_of_the_dock(full, full_page):
-    places, lost = dock_spots(full, FRAME)
-    assert not lost
+    places = [*target_spots(full, FRAME)[0], *site_spots(full, FRAME)[0]]
     settings = Settings()
     assert settings.budget == LIMIT
     expected = target_table(history(full, FRAME, settings.material), places, settings.budget)
@@ -169,20 +161,6 @@ def test_doses_at_targets_and_sites_are_those_of_the_dock(full, full_page):
         assert shown["of 142.5 MGy (critical)"] == words.percent(one.shares["critical"])
     a1 = next(one for one in expected if one.name == "A1")
     assert a1.dose > 100  # the series and the planned one
-
-
-def test_the_places_doses_are_told_at_are_those_of_the_dock(full):
-    for frame in (FRAME, "confocal-A", "tem-A"):
-        subject = Subject(
-            session=full, opened=lambda _one: None, limit=LIMIT, made=None, wanted=frame
-        )
-        found, lost = spots(subject)
-        expected, _lost = dock_spots(full, frame)
-        assert [one[0] for one in found] == [one[0] for one in expected]
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(one[1], other[1])
-            assert one[2] == other[2]
-        assert all("No links lead" in one or "No image of site" in one for one in lost)
 
 
 def test_clashes_and_what_is_in_no_sum_are_said(full, full_page, tmp_path):
@@ -220,23 +198,21 @@ def test_another_limit_changes_what_doses_are_held_against(full, tmp_path):
 def test_a_planned_lamella_promises_what_the_dock_says(full, full_page):
     record = next(one for one in full.lamellae if one.id == "plan-C")
     view = fib_view(full, edits.get(full, Dataset, "fib-C"), record.frame)
-    near = [one for one in full.targets if one.site == "C"]
-    seen = aims(full, view, near)
-    expected = captures(record.lamella, seen, placing_of(record))
-    found = promised(full, record)
-    assert set(found.captures) == set(expected) == {"C1", "C2"}
-    for name, one in expected.items():
-        for part in ("centre", "whole", "volume_fraction", "width", "length", "offset", "sigma"):
-            got = getattr(found.captures[name], part)
-            assert got == pytest.approx(getattr(one, part), rel=1e-9, abs=1e-12)
+    seen = aims(full, view, [one for one in full.targets if one.site == "C"])
+    placing = placing_of(record)
+    expected = captures(record.lamella, seen, placing)
     table = full_page.table("What plan C promises, by fib-C")
-    assert table.row("C1")["captured"] == words.percent(expected["C1"].volume_fraction)
+    assert table.column("target") == list(expected) == ["C1", "C2"]
+    for name, one in expected.items():
+        assert table.row(name)["captured"] == words.percent(one.volume_fraction)
+        offset = f"{1000 * one.offset:+.0f} ± {1000 * one.sigma:.0f}"
+        assert table.row(name)["from the mid-plane, nm"] == offset
     assert table.row("C2")["meant"] == "–"
-    assert f"What limits it: {found.limit}" in full_page.chapters["milling"]
-    # the dock says the same, and adds where to pick better
-    targets = SimpleNamespace(record=record, aims=seen, placing=placing_of(record))
-    assert Advice(targets)._limit(record.targets).startswith(found.limit)
-    assert found.limit
+    limit = limit_of(record, seen, placing)
+    more = gain_of(full, view, record, seen, placing)
+    assert limit
+    assert more
+    assert f"What limits it: {limit} {more}" in full_page.chapters["milling"]
 
 
 def test_a_lamella_that_no_fib_image_sees_is_said(full, tmp_path):
@@ -291,30 +267,30 @@ def test_methods_cite_what_was_used_and_no_more(sample_page, full_page):
 
 def test_what_milled_lamellae_hold_is_what_the_dock_says(full, full_page):
     record = next(one for one in full.lamellae if one.id == "milled-A")
-    frame, found = held(full, record)
-    assert frame == "tomogram-A"
-    expected = {one.target.id: one.capture for one in dock_held(full, record)}
-    assert set(found) == set(expected) == {"A1", "A2"}
-    for name, one in expected.items():
-        for part in ("centre", "whole", "volume_fraction", "width", "length", "offset", "sigma"):
-            got = getattr(found[name], part)
-            assert got == pytest.approx(getattr(one, part), rel=1e-9, abs=1e-12)
+    found = {one.target.id: one.capture for one in held(full, record)}
+    assert {one.frame for one in held(full, record)} == {"tomogram-A"}
     table = full_page.table("What lamella A holds, by tomogram-A")
-    assert table.row("A1")["captured"] == words.percent(expected["A1"].volume_fraction)
+    assert table.column("target") == list(found) == ["A1", "A2"]
+    for name, one in found.items():
+        assert table.row(name)["captured"] == words.percent(one.volume_fraction)
+        offset = f"{1000 * one.offset:+.0f} ± {1000 * one.sigma:.0f}"
+        assert table.row(name)["from the mid-plane, nm"] == offset
     assert table.row("A1")["meant"] == "–"
 
 
 def test_what_milled_lamellae_share_is_what_the_dock_says(full, full_page):
     record = next(one for one in full.lamellae if one.id == "milled-A")
-    (expected,) = dock_shares(full, record)
-    ((dataset, found, why),) = shared(full, record)
-    assert dataset is expected.dataset
-    assert why == expected.trouble
-    for part in ("volume", "volume_fraction", "area_fraction", "field_fraction", "iou"):
-        assert getattr(found, part) == pytest.approx(getattr(expected.overlap, part), rel=1e-9)
-    assert found.area_interval == pytest.approx(expected.overlap.area_interval, rel=1e-9)
+    (one,) = shares(full, record)
+    found = one.overlap
     row = full_page.table("What lamella A shares, by the links of now").rows[0]
-    assert row[1:3] == [words.percent(found.area_fraction), words.interval(found.area_interval)]
+    assert row == [
+        one.dataset.name,
+        words.percent(found.area_fraction),
+        words.interval(found.area_interval),
+        words.percent(found.volume_fraction),
+        words.interval(found.volume_interval),
+        "–",
+    ]
     # the record was made up: what it keeps is not what the links say
     assert abs(found.area_fraction - record.overlap.area_fraction) > 0.02
     assert any(

@@ -14,8 +14,8 @@ from napari_clxem.dose import (
     exposures_csv,
     targets_csv,
 )
-from napari_clxem.session import Frame, Link, Session, Target, load, save
-from napari_clxem.session.doses import history, target_doses
+from napari_clxem.session import Dataset, FileRef, Frame, Link, Session, Site, Target, load, save
+from napari_clxem.session.doses import MOST_PLANNED, clashes, history, site_spots, target_doses
 from napari_clxem.session.model import Estimate
 
 
@@ -101,3 +101,60 @@ def test_exposures_keep_everything_in_the_file(tmp_path):
     again = load(path)
     assert again.exposures == session.exposures
     assert history(again, "map").at([[51.0, 50.0]]) == history(session, "map").at([[51.0, 50.0]])
+
+
+def test_a_site_stands_where_its_finest_volume_does():
+    def image(name, frame, axes, pixel, site="s"):
+        shape = (11, 21, 41)[-len(axes) :]
+        scale = (pixel,) * len(axes)
+        file = FileRef(path=f"/nowhere/{name}.tif")
+        return Dataset(
+            id=name,
+            name=name,
+            site=site,
+            frame=frame,
+            file=file,
+            axes=axes,
+            shape=shape,
+            scale=scale,
+        )
+
+    session = turned_session()
+    plane, volume = ("y", "x"), ("z", "y", "x")
+    images = (
+        image("fine", "map", plane, 0.1),
+        image("coarse", "sxt", plane, 0.2),
+        image("lost", "alone", volume, 0.1),
+        image("other", "map", plane, 0.5, "t"),
+    )
+    session = replace(
+        session,
+        sites=(Site(id="s", name="one"), Site(id="t"), Site(id="u", name="three")),
+        frames=(*session.frames, Frame(name="alone")),
+        datasets=images,
+    )
+    found, lost = site_spots(session, "map")
+    assert [one[0] for one in found] == ["Cell one", "Cell t"]
+    np.testing.assert_allclose(found[0][1], (1.0, 2.0))  # the volume leads nowhere
+    assert found[0][2] == pytest.approx(1.0)
+    np.testing.assert_allclose(found[1][1], (5.0, 10.0))
+    assert [one.name for one in lost] == ["three"]
+    (there, *_), _ = site_spots(replace(session, datasets=images[1:]), "map")
+    np.testing.assert_allclose(there[1], (4.0 + 50.0, -2.0 + 60.0))
+    (deep, *_), _ = site_spots(session, "alone")
+    np.testing.assert_allclose(deep[1], (0.5, 1.0, 2.0))
+
+
+def test_clashes_of_very_many_plans_are_not_looked_for():
+    session = turned_session()
+    spot = PRESETS["Krios 300 kV"].exposure("map", (52.0, 56.0))
+    few, many = (
+        tuple(replace(spot, id=f"p{n}", planned=True) for n in range(count))
+        for count in (2, MOST_PLANNED + 1)
+    )
+    found, why = clashes(history(replace(session, exposures=session.exposures + few), "map"), 10.0)
+    assert found
+    assert why == ""
+    found, why = clashes(history(replace(session, exposures=many), "map"), 10.0)
+    assert found == ()
+    assert why.startswith(f"{MOST_PLANNED + 1} exposures are planned;")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,15 @@ from napari_clxem.materials import Material, linear_attenuation
 HOWELLS = 100.0  # MGy per nm of full period
 #: Fluence of the best signal-to-noise ratio over the critical one: the root of exp(x/2) = 1 + x.
 OPTIMUM = 2.51284
+#: What people call the estimates of a :class:`Budget`.
+ESTIMATES = MappingProxyType(
+    {
+        "howells": "Howells",
+        "critical": "critical",
+        "optimum": "optimum",
+        "stability": "ice stability",
+    }
+)
 STABILITY = 550.0  # MGy, where ice may begin to bubble; up to 740 were seen without damage
 _BAND = 2.0
 _FARTHEST = 40.0  # Å, beyond which the measurement of Grant & Grigorieff is extrapolated

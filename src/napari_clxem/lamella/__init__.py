@@ -44,6 +44,7 @@ from napari_clxem.lamella.outline import (
 )
 from napari_clxem.lamella.pose import (
     SlabPose,
+    carried,
     face_on_tilt,
     features_at,
     resample_slab,
@@ -105,6 +106,7 @@ __all__ = [
     "campaign_table",
     "capture_in_view",
     "capture_probability",
+    "carried",
     "composed",
     "drift_by_beads",
     "drift_by_images",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,41 @@ def slab_pose(lamella: Lamella, placement: Affine | ArrayLike | None = None) -> 
         normal,
         lamella.thickness / length,
         place.transform(lamella.mid_plane),
+    )
+
+
+def carried(lamella: Lamella, placement: Affine | ArrayLike) -> Lamella:
+    """Give a lamella as it lies in another frame, such as that of a tomogram.
+
+    Parameters
+    ----------
+    lamella : Lamella
+    placement : Affine or (4, 4) array_like
+        From the lamella's frame to the other, µm.
+
+    Raises
+    ------
+    LamellaError
+        Where it has no extent there.
+    """
+    pose = slab_pose(lamella, placement)
+    z, y, x = pose.normal
+    angle = float(np.rad2deg(np.arccos(np.clip(z, -1.0, 1.0))))
+    azimuth = float(np.rad2deg(np.arctan2(-x, y))) if angle > 1e-9 else 0.0
+    centre = (float(pose.centre[0]), float(pose.centre[1]), float(pose.centre[2]))
+    plain = replace(
+        lamella,
+        centre=centre,
+        angle=angle,
+        azimuth=azimuth,
+        thickness=pose.thickness,
+        damage=lamella.damage * pose.thickness / lamella.thickness,
+        outline=(),
+    )
+    own = plain.within(pose.corners)[:, 1:]
+    length, width = np.ptp(own, axis=0).tolist()
+    return replace(
+        plain, outline=tuple((a, b) for a, b in own.tolist()), length=length, width=width
     )
 
 

@@ -11,7 +11,8 @@ from napari_clxem.report import words
 from napari_clxem.report.crops import Bytes, Crop
 from napari_clxem.report.drawing import WIDTH, Drawing
 from napari_clxem.report.markup import Html, figure, missing
-from napari_clxem.report.subject import Subject, axes_of, corners, label_of
+from napari_clxem.report.subject import Subject, corners, label_of
+from napari_clxem.session.extents import axes_of
 from napari_clxem.session.geometry import place
 
 # Pixels along the longer side.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
-from napari_clxem.dose import Budget, History, TargetDose, conflicts, duplicates, target_table
+from napari_clxem.dose import Budget, History, TargetDose, duplicates, target_table
+from napari_clxem.dose.limits import ESTIMATES
 from napari_clxem.errors import ClxemError
-from napari_clxem.frames.affine import Floats
 from napari_clxem.report import words
 from napari_clxem.report.dose_map import dose_map
 from napari_clxem.report.exposures import exposures
@@ -21,19 +19,9 @@ from napari_clxem.report.markup import (
     table,
     warning,
 )
-from napari_clxem.report.subject import Subject, extent, label_of, middle
-from napari_clxem.session.geometry import place
-from napari_clxem.session.model import Dataset, Site
+from napari_clxem.report.subject import Subject, label_of
+from napari_clxem.session.doses import clashes, site_spots, target_spots
 
-Spot = tuple[str, Floats, float]
-# Looking for clashes samples every planned footprint.
-MOST_PLANNED = 100
-ESTIMATES = {
-    "howells": "Howells",
-    "critical": "critical",
-    "optimum": "optimum",
-    "stability": "ice stability",
-}
 TITLE = "Dose"
 
 
@@ -60,15 +48,23 @@ def doses(subject: Subject) -> Html:
         limits(subject.limit),
     ]
     subject.step("reckoning what is left at the targets")
-    places, lost = spots(subject)
+    targets, lost = target_spots(session, past.frame)
+    cells, unseen = site_spots(session, past.frame)
     try:
-        rows = target_table(past, places, subject.limit)
+        rows = target_table(past, [*targets, *cells], subject.limit)
     except ClxemError as error:
         rows = ()
         parts.append(warning(f"The doses at the targets cannot be told: {error}"))
     parts.append(at_targets(rows, subject.limit))
-    parts += [missing(one) for one in lost]
-    parts += clashes(past, subject.limit)
+    parts += [
+        missing(f"No links lead from {one.frame} to {past.frame}: no dose at {label_of(one)}.")
+        for one in lost
+    ]
+    parts += [
+        missing(f"No image of site {label_of(one)} can be placed in {past.frame}: no dose there.")
+        for one in unseen
+    ]
+    parts += clashing(past, subject.limit)
     subject.step("drawing the dose")
     parts.append(dose_map(subject, past))
     return section("dose", TITLE, *parts)
@@ -117,48 +113,6 @@ def limits(limit: Budget) -> Html:
     return table(caption, head, rows, words=(0, 4))
 
 
-def spots(subject: Subject) -> tuple[list[Spot], list[str]]:
-    """Give targets and sites with their places in the frame of the sums, and which have none."""
-    session, frame = subject.session, subject.frame
-    found: list[Spot] = []
-    lost = []
-    for target in session.targets:
-        there = place(session, target, frame)
-        if there is None:
-            lost.append(
-                f"No links lead from {target.frame} to {frame}: no dose at {label_of(target)}."
-            )
-        else:
-            found.append((label_of(target), np.array(there.position), target.radius))
-    for site in session.sites:
-        spot = cell(subject, site)
-        if spot is None:
-            lost.append(
-                f"No image of site {label_of(site)} can be placed in {frame}: no dose there."
-            )
-        else:
-            found.append((f"Cell {label_of(site)}", *spot))
-    return found, lost
-
-
-def cell(subject: Subject, site: Site) -> tuple[Floats, float] | None:
-    """Give the middle of a site's finest volume in the frame of the sums, and its half side, µm."""
-    images = [one for one in subject.datasets(site) if extent(one) is not None]
-    for one in sorted(images, key=lambda image: ("z" not in image.axes, _pixel(image))):
-        known, there = extent(one), middle(subject.session, one)
-        if known is None or there is None:
-            continue
-        way = subject.way(one.frame, subject.frame, there[np.newaxis])
-        if way is not None:
-            size = (known[0] - 1) * known[1]
-            return way.transform(there[np.newaxis])[0], float(size[-2:].min() / 2)
-    return None
-
-
-def _pixel(dataset: Dataset) -> float:
-    return dataset.scale[-1] if dataset.scale else np.inf
-
-
 def at_targets(rows: Sequence[TargetDose], limit: Budget) -> Html:
     """List the doses at targets and sites, and what is left there."""
     if not rows:
@@ -188,30 +142,15 @@ def at_targets(rows: Sequence[TargetDose], limit: Budget) -> Html:
     return table("Cumulative dose at targets and sites", head, cells, unbroken=(0,), kind="spent")
 
 
-def clashes(past: History, limit: Budget) -> list[Html]:
+def clashing(past: History, limit: Budget) -> list[Html]:
     """Say what planned exposures would spend too much, and what is recorded twice."""
-    ahead = sum(one.planned for one in past.exposures)
-    said: list[Html] = []
-    if not ahead:
+    found, why = clashes(past, limit.dose)
+    said = [warning(one) for one in found]
+    if not any(one.planned for one in past.exposures):
         said.append(missing("No exposure is planned, so none can clash with what is spent."))
-    elif ahead > MOST_PLANNED:
-        said.append(
-            missing(
-                f"{ahead} exposures are planned; whether they touch spent areas is only looked for "
-                f"among {MOST_PLANNED} or fewer."
-            )
-        )
-    else:
-        try:
-            found = conflicts(past, limit.dose)
-            said += [warning(one) for one in found]
-            if not found:
-                said.append(
-                    paragraph(
-                        f"✓ No planned exposure goes beyond {limit.dose:.4g} MGy where others were "
-                        "before."
-                    )
-                )
-        except ClxemError as error:
-            said.append(warning(f"Clashes cannot be looked for: {error}"))
+    elif why:
+        said.append(missing(f"Clashes are not looked for: {why}"))
+    elif not found:
+        free = f"No planned exposure goes beyond {limit.dose:.4g} MGy where others were before."
+        said.append(paragraph(f"✓ {free}"))
     return [*said, *(warning(one) for one in duplicates(past.exposures))]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from napari_clxem.report.markup import Html, element, joined, missing, paragraph, section, table
-from napari_clxem.report.subject import Subject, extent, name_of
+from napari_clxem.report.subject import Subject, name_of
 from napari_clxem.report.words import several
+from napari_clxem.session.extents import spatial
 
 
 def rests_on(subject: Subject) -> str:
@@ -25,7 +26,7 @@ def files(subject: Subject) -> Html:
         return section("files", "Files", missing("The session holds no image yet."))
     rows = []
     for dataset in session.datasets:
-        known = extent(dataset)
+        known = spatial(dataset)
         pixels = " × ".join(str(n) for n in dataset.shape)
         sizes = "no pixel size" if known is None else " × ".join(f"{v:.4g}" for v in known[1])
         rows.append(

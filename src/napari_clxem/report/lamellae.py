@@ -20,10 +20,8 @@ from napari_clxem.lamella import (
     slab_pose,
 )
 from napari_clxem.report import words
-from napari_clxem.report.captures import Promise, promised
 from napari_clxem.report.crops import Crop, crop
 from napari_clxem.report.drawing import FIELD, LAMELLA, Drawing
-from napari_clxem.report.held import held, shared, tomograms_of
 from napari_clxem.report.markup import (
     Html,
     element,
@@ -36,8 +34,11 @@ from napari_clxem.report.markup import (
     warning,
 )
 from napari_clxem.report.subject import Subject, corners, label_of, name_of
+from napari_clxem.session.fib_views import aims, fib_datasets, fib_view
 from napari_clxem.session.geometry import place
 from napari_clxem.session.model import Dataset, Session
+from napari_clxem.session.overlaps import held, shares, volumes
+from napari_clxem.session.promises import captures, gain_of, limit_of, placing_of
 from napari_clxem.session.slabs import slab_placement
 
 CAPTURED = (
@@ -71,7 +72,7 @@ def plans(subject: Subject) -> Html:
     )
     for record in waiting:
         subject.step(f"reckoning what {title_of(subject, record)} holds")
-        parts.append(_promise(subject, record, promised(session, record)))
+        parts.append(_promise(subject, record))
     return section("milling", PLANS, *parts)
 
 
@@ -122,22 +123,35 @@ def against_film(session: Session, record: LamellaRecord) -> str:
     return words.NOTHING if tilt is None else f"{film_angle(box.angle, tilt, box.azimuth):.1f}"
 
 
-def _promise(subject: Subject, record: LamellaRecord, found: Promise) -> Html:
-    title = title_of(subject, record)
-    if found.trouble:
-        return missing(f"What {title} holds cannot be told: {found.trouble}.")
-    rows = _captured(subject, record, found.captures)
+def _promise(subject: Subject, record: LamellaRecord) -> Html:
+    """Say what a planned lamella promises, as the FIB image of its site sees its targets."""
+    session, title = subject.session, title_of(subject, record)
+    images = fib_datasets(session, record.site)
+    if not images:
+        return missing(f"What {title} holds cannot be told: its site has no FIB image.")
+    views = (fib_view(session, one, record.frame) for one in images)
+    view = next((one for one in views if one is not None), None)
+    if view is None:
+        return missing(
+            f"What {title} holds cannot be told: no FIB image of its site is linked with "
+            f"{record.frame}."
+        )
+    near = [one for one in session.targets if one.site in (None, record.site)]
+    seen, placing = aims(session, view, near), placing_of(record)
+    rows = _captured(subject, record, captures(record.lamella, seen, placing))
     if not rows:
         return missing(f"{title} has no target at its site.")
-    made = table(f"What {title} promises, by {found.view}", CAPTURED, rows, words=(0, 1))
-    limit = (
-        paragraph(joined("What limits it: ", found.limit, between=""))
-        if found.limit
-        else missing(
+    said = f"What {title} promises, by {name_of(view.dataset)}"
+    made = table(said, CAPTURED, rows, words=(0, 1))
+    limit = limit_of(record, seen, placing)
+    if not limit:
+        limited = missing(
             f"{title} names no target of its own that is in reach: what limits it is not said."
         )
-    )
-    return element("div", joined(made, limit), class_="block")
+    else:
+        more = gain_of(session, view, record, seen, placing)
+        limited = paragraph(f"What limits it: {limit} {more}".rstrip())
+    return element("div", joined(made, limited), class_="block")
 
 
 def _captured(
@@ -167,35 +181,37 @@ def _captured(
 def _held(subject: Subject, record: LamellaRecord) -> Html:
     """Say what a milled lamella holds of its targets."""
     title = title_of(subject, record)
-    frame, found = held(subject.session, record)
+    found = held(subject.session, record)
+    if not found:
+        return missing(f"{title} has no target at its site.")
+    frame = found[0].frame
     if not frame:
         return missing(f"{title} is not linked with a tomogram: what it holds cannot be told.")
-    rows = _captured(subject, record, found)
-    if not rows:
-        return missing(f"{title} has no target at its site.")
+    known = {one.target.id: one.capture for one in found if one.capture is not None}
+    rows = _captured(subject, record, known)
     return table(f"What {title} holds, by {frame}", CAPTURED, rows, words=(0, 1))
 
 
 def _shares(subject: Subject, record: LamellaRecord) -> Html:
     """Say what a milled lamella shares with each tomogram now, and whether that was kept."""
     title = title_of(subject, record)
-    found = shared(subject.session, record)
+    found = shares(subject.session, record)
     if not found:
         return missing(f"The site of {title} has no tomogram to share anything with.")
     rows = [
         [
-            name_of(dataset),
+            name_of(one.dataset),
             words.percent(o.area_fraction if o else None),
             words.interval(o.area_interval if o else None),
             words.percent(o.volume_fraction if o else None),
             words.interval(o.volume_interval if o else None),
-            why or words.NOTHING,
+            one.trouble or words.NOTHING,
         ]
-        for dataset, o, why in found
+        for one, o in ((one, one.overlap) for one in found)
     ]
     head = ["tomogram", "2D", "95 % interval", "3D", "95 % interval", "note"]
     made = table(f"What {title} shares, by the links of now", head, rows, words=(0, 5))
-    now = max((o.area_fraction for _, o, _ in found if o), default=None)
+    now = max((one.overlap.area_fraction for one in found if one.overlap), default=None)
     kept = record.overlap.area_fraction if record.overlap else None
     if now is None or (kept is not None and abs(now - kept) < MOVED):
         return made
@@ -271,7 +287,7 @@ def _picture(subject: Subject, record: LamellaRecord) -> Html:
     session = subject.session
     title = title_of(subject, record)
     subject.step(f"drawing {title}")
-    for tomogram in tomograms_of(session, record):
+    for tomogram in volumes(session, record.site):
         try:
             to_field = slab_placement(session, record, tomogram.frame)
             pose = slab_pose(record.lamella, to_field)

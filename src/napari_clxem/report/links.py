@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from napari_clxem.errors import ClxemError, NoPathError
-from napari_clxem.frames.uncertainty import region_threshold
 from napari_clxem.report.drawing import half_axes
 from napari_clxem.report.head import STATUS
 from napari_clxem.report.markup import (
@@ -25,9 +22,8 @@ from napari_clxem.report.markup import (
 from napari_clxem.report.subject import Subject, label_of
 from napari_clxem.report.words import NOTHING, length, several
 from napari_clxem.report.words import half_axes as axes_text
-from napari_clxem.session.geometry import graph, solve
 from napari_clxem.session.model import Link, Session, Site, Target
-from napari_clxem.session.pairs import warnings
+from napari_clxem.session.pairs import TargetError, target_error, warnings
 from napari_clxem.session.summary import LinkRow, link_rows, nanometres
 
 # Links of the whole grid are judged at all targets: more than so many are summed up.
@@ -80,8 +76,7 @@ def links(subject: Subject) -> Html:
     subject.step("leaving landmarks out")
     groups: list[tuple[str, Site | None]] = [("Links of the grid", None)]
     groups += [(f"Links of site {label_of(one)}", one) for one in session.sites]
-    by_target = {one.id: rows_at(session, one) for one in session.targets}
-    plain = rows_at(session, None)
+    rows = {one.id: one for one in link_rows(session)}
     parts: list[object] = [
         paragraph(
             "FRE is how well a fit goes through its own landmarks and not its accuracy; left out "
@@ -99,8 +94,8 @@ def links(subject: Subject) -> Html:
             parts.append(missing(f"{title}: there are none."))
             continue
         near = [one for one in session.targets if site is None or one.site in (None, site.id)]
-        cells = [_cells(session, one, near, by_target, plain) for one in chosen]
-        notes = [_notes(one, plain[one.id]) for one in chosen]
+        cells = [_cells(session, one, near, rows[one.id]) for one in chosen]
+        notes = [_notes(one, rows[one.id]) for one in chosen]
         parts.append(
             table(title, HEAD, cells, words=(0, 1, 2, 6), kind="links", notes=notes, unbroken=(6,))
         )
@@ -109,11 +104,6 @@ def links(subject: Subject) -> Html:
             missing("There is no target, so errors are predicted at the landmarks' centre.")
         )
     return section("links", "Links", *parts)
-
-
-def rows_at(session: Session, target: Target | None) -> dict[str, LinkRow]:
-    """Give the rows of all links by their ids, with their error at a target."""
-    return {row.id: row for row in link_rows(session, target)}
 
 
 def site_of(session: Session, link: Link) -> str | None:
@@ -130,14 +120,7 @@ def by(link: Link) -> str:
     return " and ".join(ORIGINS.get(one, one) for one in found) or "landmarks"
 
 
-def _cells(
-    session: Session,
-    link: Link,
-    targets: Sequence[Target],
-    by_target: dict[str, dict[str, LinkRow]],
-    plain: dict[str, LinkRow],
-) -> list[object]:
-    row = plain[link.id]
+def _cells(session: Session, link: Link, targets: Sequence[Target], row: LinkRow) -> list[object]:
     used = f"{row.landmarks} / {row.offered}" if row.offered else NOTHING
     return [
         row.name,
@@ -146,84 +129,36 @@ def _cells(
         used,
         nanometres(row.fre),
         nanometres(row.leave_one_out),
-        _errors(session, link, targets, by_target, row),
+        _errors(session, link, targets, row),
     ]
 
 
-def _errors(
-    session: Session,
-    link: Link,
-    targets: Sequence[Target],
-    by_target: dict[str, dict[str, LinkRow]],
-    plain: LinkRow,
-) -> object:
+def _errors(session: Session, link: Link, targets: Sequence[Target], row: LinkRow) -> object:
     """Say what a link misses the targets by: each of a few, the range of many."""
     if not targets:
-        return f"its centre ± {length(plain.lateral)}"
-    rows = [(one, by_target[one.id][link.id]) for one in targets]
-    known = [(one, row) for one, row in rows if row.lateral is not None]
+        return f"its centre ± {length(row.lateral)}"
+    found = [(target_error(session, link, one), label_of(one)) for one in targets]
+    known = [(one, name) for one, name in found if one is not None and np.isfinite(one.lateral)]
     if not known:
         return NOTHING
     if len(known) <= FEW:
-        return lines(_error(session, link, one, row) for one, row in known)
-    least, most = (pick(known, key=_lateral) for pick in (min, max))
+        return lines(_error(*one) for one in known)
+    least, most = (pick(known, key=lambda one: one[0].lateral) for pick in (min, max))
     return lines(
         [
             f"{several(len(known), 'target')}, from",
-            _error(session, link, *least),
-            joined("to", _error(session, link, *most), between=" "),
+            _error(*least),
+            joined("to", _error(*most), between=" "),
         ]
     )
 
 
-def _lateral(one: tuple[Target, LinkRow]) -> float:
-    value = one[1].lateral
-    return float("inf") if value is None else value
-
-
-def _error(session: Session, link: Link, target: Target, row: LinkRow) -> Html:
-    said = f"{label_of(target)} ± {length(row.lateral)}"
-    found = region(session, link, target)
-    if found is None:
+def _error(found: TargetError, name: str) -> Html:
+    said = f"{name} ± {length(found.lateral)}"
+    axes = half_axes(np.array(found.covariance), found.radius)
+    if axes is None:
         return text(said)
-    return joined(f"{said} ({found.words})", glyph(*found.axes), between=" ")
-
-
-@dataclass(frozen=True)
-class Region:
-    """The 95 % region in the plane that one link predicts at a target.
-
-    Attributes
-    ----------
-    axes : tuple of float
-        Long and short half axis, µm, and the turn of the long one from +x towards +y, degrees.
-    """
-
-    axes: tuple[float, float, float]
-
-    @property
-    def words(self) -> str:
-        """Half axes and turn, for people."""
-        return axes_text(*self.axes)
-
-
-def region(session: Session, link: Link, target: Target) -> Region | None:
-    """Predict where a link alone puts a target; None where it does not tell."""
-    try:
-        found = solve(link)
-    except ClxemError:
-        return None
-    try:
-        way = graph(session).transform(target.frame, link.moving, [target.position])
-    except NoPathError:
-        return None
-    probe = way.transform([target.position])[:, -len(found.centre) :]
-    spread = found.predict_error(probe)[0, -2:, -2:]
-    if not np.isfinite(spread).all():
-        return None
-    threshold = region_threshold(2, found.region_dof, 0.95)
-    axes = half_axes(spread, float(np.sqrt(np.linalg.eigvalsh(spread)[-1] * threshold)))
-    return None if axes is None else Region(axes)
+    return joined(f"{said} ({axes_text(*axes)})", glyph(*axes), between=" ")
 
 
 def glyph(long: float, short: float, turn: float) -> Html:

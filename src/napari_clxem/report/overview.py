@@ -21,10 +21,11 @@ from napari_clxem.report.markup import (
     missing,
     section,
 )
-from napari_clxem.report.subject import Subject, axes_of, corners, extent, label_of, name_of
+from napari_clxem.report.subject import Subject, corners, label_of, name_of
 from napari_clxem.report.words import several
+from napari_clxem.session.extents import axes_of, finest_first
 from napari_clxem.session.geometry import place
-from napari_clxem.session.model import Dataset, Site
+from napari_clxem.session.model import Site
 
 TITLE = "Overview"
 NO_MAP = "The session has no map of the grid with a pixel size: the ground stays blank."
@@ -113,12 +114,7 @@ def _ground(subject: Subject) -> tuple[Crop | None, list[str]]:
 
 def field_of(subject: Subject, site: Site) -> Floats | None:
     """Give the outline of a site's finest image on the map, (n, 2) µm; None for none."""
-    images = [one for one in subject.datasets(site) if extent(one) is not None]
-
-    def rank(one: Dataset) -> tuple[bool, float]:
-        return "z" not in one.axes, one.scale[-1] if one.scale else np.inf
-
-    for one in sorted(images, key=rank):
+    for one in finest_first(subject.session, site.id):
         box = corners(subject.session, one)
         way = None if box is None else subject.way(one.frame, subject.frame, box)
         if box is not None and way is not None:

@@ -14,12 +14,12 @@ from napari_clxem.dose import Budget, History
 from napari_clxem.errors import ClxemError, NoPathError
 from napari_clxem.frames import FrameGraph, Route
 from napari_clxem.frames.affine import Floats
-from napari_clxem.io.image import SPATIAL, OpenedImage
+from napari_clxem.io.image import OpenedImage
 from napari_clxem.session.doses import history
+from napari_clxem.session.extents import middle, spatial
 from napari_clxem.session.fingerprint import fingerprint
 from napari_clxem.session.geometry import graph
 from napari_clxem.session.model import Dataset, Session, Site, Target
-from napari_clxem.session.opening import frame_scale
 from napari_clxem.session.places import found_file
 
 Opener = Callable[[Dataset], OpenedImage]
@@ -93,11 +93,11 @@ class Subject:
         planes = [
             one
             for one in self.session.datasets
-            if one.site is None and one.frame and extent(one) is not None and "z" not in one.axes
+            if one.site is None and one.frame and spatial(one) is not None and "z" not in one.axes
         ]
         if self.wanted:
             there = [one for one in self.session.datasets if one.frame == self.wanted]
-            planes = [one for one in there if extent(one) is not None]
+            planes = [one for one in there if spatial(one) is not None]
         return max(planes, key=lambda one: (self._reached(one.frame), area(one)), default=None)
 
     def _reached(self, frame: str) -> int:
@@ -162,42 +162,19 @@ def checked(dataset: Dataset, home: Path | None) -> str:
     return SAME if now == (file.size, file.fingerprint) else CHANGED
 
 
-def axes_of(session: Session, frame: str) -> int:
-    """Give the number of axes of a frame, 2 or 3."""
-    return next((one.ndim for one in session.frames if one.name == frame), 3)
-
-
-def extent(dataset: Dataset) -> tuple[Floats, Floats] | None:
-    """Give pixels and pixel size, µm, along the spatial axes; None without a pixel size."""
-    scale = frame_scale(dataset, dataset.scale, dataset.axes)
-    if scale is None:
-        return None
-    pairs = zip(dataset.axes, dataset.shape, strict=True)
-    return np.array([n for axis, n in pairs if axis in SPATIAL], float), np.array(scale)
-
-
 def area(dataset: Dataset) -> float:
     """Give the area of an image, µm²."""
-    known = extent(dataset)
-    return 0.0 if known is None else float(np.prod(known[0][-2:] * known[1][-2:]))
-
-
-def middle(session: Session, dataset: Dataset) -> Floats | None:
-    """Give the middle of an image in its frame, µm; None without a pixel size."""
-    known = extent(dataset)
-    if known is None:
-        return None
-    there = np.concatenate([np.zeros(3), (known[0] - 1) * known[1] / 2])
-    return np.asarray(there[-axes_of(session, dataset.frame) :])
+    known = spatial(dataset)
+    return 0.0 if known is None else float(np.prod(np.multiply(*known)[-2:]))
 
 
 def corners(session: Session, dataset: Dataset) -> Floats | None:
     """Give the outer corners of an image at its middle height, (4, d) µm of its frame."""
-    known, there = extent(dataset), middle(session, dataset)
+    known, there = spatial(dataset), middle(session, dataset)
     if known is None or there is None:
         return None
     found = np.repeat(there[np.newaxis], 4, axis=0)
-    half = known[0][-2:] * known[1][-2:] / 2
+    half = np.multiply(*known)[-2:] / 2
     found[:, -2:] += half * np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]])
     return found
 

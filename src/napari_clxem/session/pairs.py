@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_clxem.errors import ClxemError, NoPathError
+from napari_clxem.errors import ClxemError
 from napari_clxem.frames import Calibration, Fit, UncertainAffine, landmarks_needed
 from napari_clxem.frames.affine import Floats
 from napari_clxem.frames.models import choose
@@ -176,30 +176,32 @@ class TargetError:
         Root mean square distance in the plane.
     radius : float
         Half the long axis of the 95 % region in the plane.
+    covariance : tuple of tuple of float
+        In the plane, (2, 2) of (y, x), µm².
     """
 
     name: str
     lateral: float
     radius: float
+    covariance: tuple[tuple[float, ...], ...]
 
 
 def target_error(session: Session, link: Link, target: Target) -> TargetError | None:
-    """Predict the error of one link at a target; None where there is no fit, or no way there."""
-    fitted = found(link)
-    if fitted is None:
-        return None
+    """Predict the error of one link at a target; None where it has no map, or no way is there."""
     try:
+        solved = solve(link)
         way = graph(session).transform(target.frame, link.moving, [target.position])
-    except NoPathError:
+    except ClxemError:  # said as the problem of the link
         return None
-    probe = way.transform([target.position])[:, -len(fitted.centre) :]
-    spread = fitted.predict_error(probe)[0, -2:, -2:]
-    if not np.isfinite(spread).all():
-        return TargetError(target.name, float("nan"), float("nan"))
-    widest = float(np.linalg.eigvalsh(spread)[-1])
-    threshold = region_threshold(2, fitted.region_dof, 0.95)
+    probe = way.transform([target.position])[:, -len(solved.centre) :]
+    spread = solved.predict_error(probe)[0, -2:, -2:]
+    known = bool(np.isfinite(spread).all())
+    widest = float(np.linalg.eigvalsh(spread)[-1]) if known else float("nan")
     return TargetError(
-        target.name, float(np.sqrt(np.trace(spread))), float(np.sqrt(widest * threshold))
+        target.name,
+        float(np.sqrt(np.trace(spread))) if known else float("nan"),
+        float(np.sqrt(widest * region_threshold(2, solved.region_dof, 0.95))),
+        tuple(tuple(row) for row in spread.tolist()),
     )
 
 

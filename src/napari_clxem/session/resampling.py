@@ -16,9 +16,10 @@ from napari_clxem.frames.affine import Floats, as_points
 from napari_clxem.io.image import SPATIAL, OpenedImage
 from napari_clxem.io.rasters import Raster, Way, raster_about
 from napari_clxem.io.resampling import Interpolation, resample_image
+from napari_clxem.session.extents import spatial
 from napari_clxem.session.geometry import graph
 from napari_clxem.session.model import Dataset, Session
-from napari_clxem.session.opening import frame_scale, open_dataset
+from napari_clxem.session.opening import open_dataset
 
 if TYPE_CHECKING:
     from napari_clxem.session.opening import Resolver
@@ -111,11 +112,10 @@ def raster_like(dataset: Dataset, image: OpenedImage, way: Way) -> Raster:
     MissingScaleError
         Where `dataset` has no pixel size.
     """
-    scale = frame_scale(dataset, dataset.scale, dataset.axes)
-    if scale is None:
+    known = spatial(dataset)
+    if known is None:
         raise MissingScaleError(f"{dataset.name} has no pixel size; give it one first.")
-    pairs = zip(dataset.shape, dataset.axes, strict=True)
-    shape = tuple(n for n, axis in pairs if axis in SPATIAL)
+    shape, scale = known
     ndim = image.ndim_spatial
     origin = (0.0,) * len(shape)
     if ndim > len(shape):

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_clxem.errors import ClxemError, NoPathError
+from napari_clxem.errors import ClxemError
 from napari_clxem.frames import Fit
 from napari_clxem.session.examination import known
-from napari_clxem.session.geometry import complete, graph, place, solve
+from napari_clxem.session.geometry import complete, place, solve
 from napari_clxem.session.model import Link, Session, Target
+from napari_clxem.session.pairs import target_error
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,12 @@ def _link_row(session: Session, link: Link, target: Target | None, patient: bool
             None,
             (str(error),),
         )
-    probe = found.centre[np.newaxis]
+    there = None
     if target is not None and _concerns(session, link, target):
-        try:
-            route = graph(session).transform(target.frame, link.moving, [target.position])
-            probe = route.transform([target.position])[:, -len(found.centre) :]
-        except NoPathError:
-            pass  # the landmarks' centre stands for a target that cannot be placed
-    spread = found.predict_error(probe)[0, -2:, -2:]
+        there = target_error(session, link, target)
+    # the landmarks' centre stands for a target that cannot be placed
+    spread = found.predict_error(found.centre[np.newaxis])[0, -2:, -2:]
+    lateral = float(np.sqrt(np.trace(spread))) if there is None else there.lateral
     is_fit = isinstance(found, Fit)
     missed = None
     if isinstance(found, Fit):
@@ -109,7 +108,7 @@ def _link_row(session: Session, link: Link, target: Target | None, patient: bool
         offered=len(complete(link.landmarks)),
         fre=found.fre if isinstance(found, Fit) else None,
         leave_one_out=float(np.sqrt((missed**2).mean())) if len(missed) else None,
-        lateral=float(np.sqrt(np.trace(spread))) if np.isfinite(spread).all() else None,
+        lateral=lateral if np.isfinite(lateral) else None,
         notes=(
             *(found.notes if isinstance(found, Fit) else ()),
             *([link.note] if link.note else []),

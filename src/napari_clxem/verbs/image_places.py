@@ -9,7 +9,6 @@ import numpy as np
 from napari_clxem.errors import MissingScaleError, SessionError
 from napari_clxem.frames.affine import Floats
 from napari_clxem.io.exchange.points import Pixels
-from napari_clxem.io.image import SPATIAL
 from napari_clxem.session.model import Dataset, Session
 
 
@@ -38,13 +37,13 @@ def image_of(session: Session, frame: str) -> Dataset:
 
 def pixels_of(dataset: Dataset) -> Pixels:
     """Give the pixel grid of an image, in µm of its frame."""
-    from napari_clxem.session.opening import frame_scale
+    from napari_clxem.session.extents import spatial
 
-    shape = [n for n, axis in zip(dataset.shape, dataset.axes, strict=True) if axis in SPATIAL]
-    scale = frame_scale(dataset, dataset.scale, dataset.axes)
-    if scale is None:
+    known = spatial(dataset)
+    if known is None:
         raise MissingScaleError(f"{dataset.name} has no pixel size; give it one first.")
-    return Pixels(scale, tuple(shape))
+    shape, scale = known
+    return Pixels(scale, shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,16 +10,12 @@ from weakref import ref
 import numpy as np
 from napari.layers import Layer
 
-from napari_clxem.plugin.controllers.positions import (
-    View,
-    axes_of,
-    landmark_marks,
-    target_marks,
-)
+from napari_clxem.plugin.controllers.positions import View, landmark_marks, target_marks
 from napari_clxem.plugin.controllers.turns import Turns
 from napari_clxem.plugin.layers import LayerData
 from napari_clxem.plugin.marks import Mark, error_ellipses, landmark_points, target_points
 from napari_clxem.plugin.world import unwrapped
+from napari_clxem.session.extents import axes_of
 from napari_clxem.session.model import Session
 
 # What of a layer of marks may change.

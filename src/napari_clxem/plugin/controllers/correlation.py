@@ -24,7 +24,7 @@ from napari_clxem.plugin.controllers.pairing import (
     unpaired,
 )
 from napari_clxem.plugin.controllers.panels import Panel, PanelMarks
-from napari_clxem.plugin.controllers.positions import View, axes_of, target_marks
+from napari_clxem.plugin.controllers.positions import View, target_marks
 from napari_clxem.plugin.controllers.rows import find_target
 from napari_clxem.plugin.controllers.scene import go_to
 from napari_clxem.plugin.controllers.second import SecondView
@@ -32,6 +32,7 @@ from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.layers import Plane
 from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session import edits
+from napari_clxem.session.extents import axes_of
 from napari_clxem.session.model import Dataset, Landmark, Link, Origin, Vector
 from napari_clxem.session.pairs import PairRow, found, frame_dataset, pair_rows, with_pick
 

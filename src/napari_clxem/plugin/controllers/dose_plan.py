@@ -15,8 +15,9 @@ from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats
 from napari_clxem.plugin.controllers import dose_records
 from napari_clxem.plugin.controllers.dose_review import DoseReview
-from napari_clxem.plugin.controllers.dose_tables import Spot, spots
+from napari_clxem.plugin.controllers.dose_tables import spots
 from napari_clxem.plugin.controllers.dose_work import Latest, same
+from napari_clxem.session.doses import Spot
 from napari_clxem.session.geometry import graph
 from napari_clxem.session.model import Session
 

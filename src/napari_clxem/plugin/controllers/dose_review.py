@@ -33,11 +33,11 @@ from napari_clxem.plugin.controllers.dose_slice import Slice
 from napari_clxem.plugin.controllers.dose_tables import Findings, findings, spots
 from napari_clxem.plugin.controllers.dose_warming import warm
 from napari_clxem.plugin.controllers.dose_work import Latest, same, timer
-from napari_clxem.plugin.controllers.positions import axes_of
 from napari_clxem.plugin.controllers.scene import go_to
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.layers import LayerData
 from napari_clxem.plugin.world import unwrapped
+from napari_clxem.session.extents import axes_of
 from napari_clxem.session.geometry import graph
 
 SETTLED = 150  # ms after which a camera counts as still

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from napari_clxem.dose import Breakdown, Budget, Conflict, Exposure, Plan, Report
+from napari_clxem.dose.limits import ESTIMATES
 from napari_clxem.dose.relations import names
 from napari_clxem.plugin.controllers.dose_plan import Outcome
 from napari_clxem.plugin.controllers.dose_scene import Scene
@@ -17,12 +18,6 @@ from napari_clxem.session.model import Session
 
 Line = tuple[str, tuple[str, ...], str]
 
-ESTIMATES = {
-    "howells": "Howells",
-    "critical": "critical",
-    "optimum": "optimum",
-    "stability": "ice stability",
-}
 UNKNOWN = "?"
 # Finer than this the estimates say nothing, Å.
 FINEST = 2.0

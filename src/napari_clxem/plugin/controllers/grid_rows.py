@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 
 from napari_clxem.io.image import SPATIAL
-from napari_clxem.plugin.controllers.positions import View, default_frame, route, spatial
+from napari_clxem.plugin.controllers.positions import View, default_frame, route
 from napari_clxem.session import Session, Store
 from napari_clxem.session.differences import orientation_text
+from napari_clxem.session.extents import axes_of, middle
 from napari_clxem.session.geometry import graph, problems
 from napari_clxem.session.model import Dataset, Site, SiteStatus
 from napari_clxem.session.summary import nanometres
@@ -86,17 +87,17 @@ def quality(session: Session, dataset: Dataset, view: View) -> Quality:
     """
     here = view.frame and view.site == dataset.site
     frame = view.frame if here else default_frame(session, dataset.site)
-    if spatial(dataset) is None:
+    spot = middle(session, dataset)
+    if spot is None:
         return Quality(NO_SCALE, "Give its pixel size below: until then it is not placed.")
     if dataset.frame == frame:
         return Quality(REFERENCE, "The other images of the site are placed in its frame.")
     way = route(session, dataset, frame)
     if way is None:
         return Quality(NOT_LINKED, f"No links lead to {frame}: link it automatically or by hand.")
-    place = np.array([middle(session, dataset)])
-    axes = {one.name: one.ndim for one in session.frames}
+    place = spot[np.newaxis]
     whose, where = "its middle", frame
-    if axes.get(dataset.frame) == 2 and axes.get(frame) == 3:
+    if axes_of(session, dataset.frame) == 2 and axes_of(session, frame) == 3:
         # A view does not tell how deep its middle lies; what lies there is seen in it all the same.
         place = way.transform(place)
         way = graph(session).transform(frame, dataset.frame, place)
@@ -107,15 +108,6 @@ def quality(session: Session, dataset: Dataset, view: View) -> Quality:
         f"Predicted error of {whose}, in the plane of {where}: ±{error} "
         f"(root mean square), by way of {' – '.join(way.frames)}",
     )
-
-
-def middle(session: Session, dataset: Dataset) -> tuple[float, ...]:
-    """Give the middle of an image that has a pixel size, in its own frame, µm."""
-    known = spatial(dataset)
-    assert known is not None
-    place = [(n - 1) * size / 2 for n, size in zip(*known, strict=True)]
-    ndim = next((one.ndim for one in session.frames if one.name == dataset.frame), 3)
-    return tuple(([0.0] * 3 + place)[-ndim:])
 
 
 def grid_row(

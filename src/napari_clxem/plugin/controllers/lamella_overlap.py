@@ -22,7 +22,20 @@ from napari_clxem.plugin.controllers.lamella_outline import (
     open_drawing,
     open_positions,
 )
-from napari_clxem.plugin.controllers.lamella_scene import (
+from napari_clxem.plugin.controllers.lamella_slabs import Cut, SlabLayers, cut_slabs, slab_jobs
+from napari_clxem.plugin.controllers.loading import open_planes
+from napari_clxem.plugin.controllers.overlays import Overlays
+from napari_clxem.plugin.controllers.positions import matrix
+from napari_clxem.plugin.controllers.scene import go_to
+from napari_clxem.plugin.controllers.tasks import say_error
+from napari_clxem.plugin.controllers.workspace import Workspace
+from napari_clxem.plugin.lamella_marks import OUTLINE, outline_lines
+from napari_clxem.plugin.layers import Plane
+from napari_clxem.plugin.world import unwrapped
+from napari_clxem.session import edits
+from napari_clxem.session.extents import spatial
+from napari_clxem.session.model import Dataset, Session
+from napari_clxem.session.overlaps import (
     FIELD,
     Held,
     Series,
@@ -34,18 +47,6 @@ from napari_clxem.plugin.controllers.lamella_scene import (
     seen_by_series,
     shares,
 )
-from napari_clxem.plugin.controllers.lamella_slabs import Cut, SlabLayers, cut_slabs, slab_jobs
-from napari_clxem.plugin.controllers.loading import open_planes
-from napari_clxem.plugin.controllers.overlays import Overlays
-from napari_clxem.plugin.controllers.positions import matrix, spatial
-from napari_clxem.plugin.controllers.scene import go_to
-from napari_clxem.plugin.controllers.tasks import say_error
-from napari_clxem.plugin.controllers.workspace import Workspace
-from napari_clxem.plugin.lamella_marks import OUTLINE, outline_lines
-from napari_clxem.plugin.layers import Plane
-from napari_clxem.plugin.world import unwrapped
-from napari_clxem.session import edits
-from napari_clxem.session.model import Dataset, Session
 
 # Of a lamella that no plan is known of, µm.
 THICKNESS = 0.3

@@ -12,13 +12,14 @@ from napari.layers import Image
 from napari_clxem.errors import NoPathError
 from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import LamellaRecord, resample_slab, slab_pose
-from napari_clxem.plugin.controllers.lamella_scene import TOMOGRAM, middle, volumes
 from napari_clxem.plugin.controllers.loading import open_planes
 from napari_clxem.plugin.controllers.workspace import Workspace
 from napari_clxem.plugin.layers import UNIT, Plane
 from napari_clxem.plugin.world import unwrapped
+from napari_clxem.session.extents import middle
 from napari_clxem.session.geometry import graph
 from napari_clxem.session.model import Dataset, Session
+from napari_clxem.session.overlaps import TOMOGRAM, volumes
 from napari_clxem.session.slabs import laid
 
 # Pixels along the longer side of a slab laid on the map: what the eye compares needs no more.
@@ -182,8 +183,11 @@ def slab_jobs(
     ways = graph(laid(session, record))
     found = []
     for dataset in sorted(volumes(session, site, ""), key=lambda one: one.modality != TOMOGRAM):
+        spot = middle(session, dataset)
+        if spot is None:
+            continue
         try:
-            way = ways.transform(dataset.frame, record.frame, [middle(dataset)])
+            way = ways.transform(dataset.frame, record.frame, [spot])
         except NoPathError:
             continue
         found.append((dataset, workspace.layers.planes(dataset), way.placement))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_clxem.lamella import Campaign, CampaignRow, LamellaRecord
-from napari_clxem.plugin.controllers.lamella_scene import Held, Series, Shared
 from napari_clxem.plugin.controllers.targets_words import TargetWords, percent
 from napari_clxem.session.model import Dataset, Session
+from napari_clxem.session.overlaps import Held, Series, Shared, volumes
+from napari_clxem.session.slabs import milled
 
 
 def interval_text(interval: tuple[float, float] | None) -> str:
@@ -117,3 +118,30 @@ def campaign_sentence(found: Campaign, by_eye: float) -> str:
     """Say the share above half, beside what aiming by eye gave."""
     more = f" By eye it was about {by_eye:.0%}." if found.measured else ""
     return found.sentence + more
+
+
+def facing(dataset: Dataset, plans: Sequence[LamellaRecord]) -> str:
+    """Say how the map's tilt and the milling angle fit, for people."""
+    tilt = dataset.stage.tilt if dataset.stage else None
+    plan = next((one for one in plans if one.site == dataset.site), None)
+    if tilt is None:
+        return "The map does not say its tilt: set the angle between faces and map by hand."
+    if plan is None:
+        return f"The map was taken at {tilt:.1f}°: at minus the milling angle, faces lie in it."
+    left = abs(abs(tilt) - plan.lamella.angle)
+    return (
+        f"The map was taken at {tilt:.1f}°, milling was planned at {plan.lamella.angle:.1f}°: the "
+        f"faces are about {left:.1f}° off the map."
+    )
+
+
+def tilted(session: Session, record: LamellaRecord) -> str:
+    """Say where the tilt of the slab in the tomograms is known from, for people; empty for none."""
+    for dataset in volumes(session, record.site):
+        faces = milled(session, record.site, dataset.frame)
+        if faces is not None:
+            return (
+                f"In {dataset.name} its faces run as the beam of {faces.view} did, "
+                f"to {faces.sd:.1f}° (sd)."
+            )
+    return "No FIB image is linked with the tomogram: landmarks alone tell the slab's tilt."

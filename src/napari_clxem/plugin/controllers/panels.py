@@ -15,10 +15,10 @@ from napari_clxem.frames.uncertainty import region_threshold
 from napari_clxem.plugin import pair_marks
 from napari_clxem.plugin.controllers.overlays import Overlays
 from napari_clxem.plugin.controllers.pairing import Canvas, Mapped
-from napari_clxem.plugin.controllers.positions import spatial
 from napari_clxem.plugin.controllers.turns import Turns
 from napari_clxem.plugin.marks import Mark, error_ellipses, target_points
 from napari_clxem.session.edits import Side
+from napari_clxem.session.extents import spatial
 from napari_clxem.session.model import Dataset
 from napari_clxem.session.pairs import PairRow
 

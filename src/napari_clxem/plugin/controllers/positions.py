@@ -10,12 +10,11 @@ import numpy as np
 from napari_clxem.errors import ClxemError, NoPathError
 from napari_clxem.frames import FrameGraph, Route
 from napari_clxem.frames.affine import Floats
-from napari_clxem.io.image import SPATIAL
 from napari_clxem.plugin.marks import Mark
 from napari_clxem.plugin.placement import drawable, local
+from napari_clxem.session.extents import axes_of, finest_first, middle, span, spatial
 from napari_clxem.session.geometry import Place, graph, place
 from napari_clxem.session.model import Dataset, Landmark, Link, Session, Target
-from napari_clxem.session.opening import frame_scale
 from napari_clxem.session.summary import nanometres
 
 Origin = tuple[float, float, float]
@@ -58,20 +57,6 @@ def shown_datasets(session: Session, site: str | None) -> tuple[Dataset, ...]:
     return tuple(one for one in session.datasets if one.site in (None, site))
 
 
-def axes_of(session: Session, frame: str) -> int:
-    """Give the number of axes of a frame, 2 or 3."""
-    return next((one.ndim for one in session.frames if one.name == frame), 3)
-
-
-def spatial(dataset: Dataset) -> tuple[tuple[int, ...], tuple[float, ...]] | None:
-    """Give pixels and pixel size along the spatial axes; None without a pixel size."""
-    scale = frame_scale(dataset, dataset.scale, dataset.axes)
-    if scale is None:
-        return None
-    pairs = zip(dataset.axes, dataset.shape, strict=True)
-    return tuple(n for axis, n in pairs if axis in SPATIAL), scale
-
-
 def route(session: Session, dataset: Dataset, frame: str) -> Route | None:
     """Find the way from a dataset's middle to a frame; None where no links lead there."""
     frames = graph(session)
@@ -93,12 +78,9 @@ def shown_route(session: Session, dataset: Dataset, view: View) -> Route | None:
 
 
 def _route(session: Session, frames: FrameGraph, dataset: Dataset, frame: str) -> Route | None:
-    known = spatial(dataset)
-    if known is None or not frame:
+    point = middle(session, dataset)
+    if point is None or not frame:
         return None
-    middle = (np.array(known[0]) - 1) * np.array(known[1]) / 2
-    ndim = axes_of(session, dataset.frame)
-    point = np.concatenate([np.zeros(3), middle])[-ndim:]
     try:
         return frames.transform(dataset.frame, frame, [point])
     except NoPathError:
@@ -158,10 +140,8 @@ def origin(session: Session, site: str | None, frame: str) -> Origin:
         way, known = route(session, dataset, frame), spatial(dataset)
         if way is None or known is None:
             continue
-        middle = np.zeros(4)
-        middle[3 - len(known[0]) : 3] = (np.array(known[0]) - 1) * np.array(known[1]) / 2
-        middle[3] = 1.0
-        there = (way.affine if len(known[0]) == 2 else way.placement) @ middle
+        here = np.concatenate([np.zeros(3 - len(known[0])), span(known) / 2, [1.0]])
+        there = (way.affine if len(known[0]) == 2 else way.placement) @ here
         if len(known[0]) == 2:
             heights.append(there[0])
         if dataset.site is not None or site is None:
@@ -188,12 +168,8 @@ def default_view(session: Session, site: str | None = None) -> View:
 
 def default_frame(session: Session, site: str | None = None) -> str:
     """Choose the frame to show a site in, see `default_view`; empty where it has no image."""
-    pixels = {
-        one: one.scale[-1]
-        for one in shown_datasets(session, site)
-        if one.scale and one.site == site
-    }
-    return max(pixels, key=lambda one: ("z" in one.axes, -pixels[one])).frame if pixels else ""
+    found = finest_first(session, site)
+    return found[0].frame if found else ""
 
 
 def target_marks(session: Session, view: View) -> list[Mark]:

@@ -18,18 +18,10 @@ from napari_clxem.plugin.controllers.targets_drawing import draw_targets
 from napari_clxem.plugin.controllers.targets_drift import Drift
 from napari_clxem.plugin.controllers.targets_film import Tilt, kept_tilt
 from napari_clxem.plugin.controllers.targets_picks import Picks
-from napari_clxem.plugin.controllers.targets_scene import (
-    Aim,
-    FibView,
-    aims,
-    captures,
-    fib_datasets,
-    fib_view,
-    instrument_of,
-    placing_of,
-)
 from napari_clxem.plugin.controllers.workspace import Workspace
+from napari_clxem.session.fib_views import Aim, FibView, aims, fib_datasets, fib_view
 from napari_clxem.session.model import Session, Target
+from napari_clxem.session.promises import captures, instrument_of, placing_of
 
 Canvas = Literal["main", "fib"]
 

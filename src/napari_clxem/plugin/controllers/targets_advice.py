@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_info
 
-from napari_clxem.errors import ClxemError
-from napari_clxem.lamella import Lamella, Proposal, propose
+from napari_clxem.lamella import Lamella, Proposal
 from napari_clxem.plugin.controllers.targets_boxes import NO_PLACE
-from napari_clxem.plugin.controllers.targets_scene import Aim, FibView, box_at, gain, stage_tilt_for
+from napari_clxem.plugin.controllers.targets_scene import box_at, stage_tilt_for
 from napari_clxem.plugin.controllers.tasks import say_error
+from napari_clxem.session.fib_views import FibView
+from napari_clxem.session.promises import best_box, gain_of, limit_of
 
 if TYPE_CHECKING:
     from napari_clxem.plugin.controllers.targets import Targets
-
-# A gain smaller than this is not worth the saying.
-LITTLE = 0.005
 
 
 class Advice:
@@ -81,21 +77,15 @@ class Advice:
         self._worker.start()
         targets.changed.emit()
 
-    def _search(self, names: tuple[str, ...], base: Any, angles: tuple[float, float]) -> Any:
+    def _search(self, names: tuple[str, ...], base: Lamella, angles: tuple[float, float]) -> Any:
         targets = self._targets
         meant = [one for one in targets.aims if one.target.id in names]
         return create_worker(
-            propose,
-            np.array([one.position for one in meant]),
-            np.array([one.target.radius for one in meant]),
-            np.array([one.covariance for one in meant]) + targets.placing**2 * np.eye(3),
-            angles=angles,
-            usual=float(np.clip(base.angle, *angles)),
-            azimuth=base.azimuth,
-            thickness=base.thickness,
-            width=base.width,
-            length=base.length,
-            damage=base.damage,
+            best_box,
+            base,
+            meant,
+            targets.placing,
+            angles,
             _start_thread=False,
             _ignore_errors=True,
         )
@@ -134,65 +124,6 @@ class Advice:
         self.gain = ""
         if record is not None and fib is not None:
             if not self.limit:
-                self.limit = self._limit(record.targets)
-            more = gain(targets.session, fib, record, targets.aims, targets.placing)
-            if more is not None and more.after > more.before + LITTLE:
-                self.gain = more.sentence
-            elif more is not None:
-                self.gain = "More beads picked in the FIB image would bring nothing here."
+                self.limit = limit_of(record, targets.aims, targets.placing)
+            self.gain = gain_of(targets.session, fib, record, targets.aims, targets.placing)
         targets.changed.emit()
-
-    def _limit(self, names: tuple[str, ...]) -> str:
-        """Say what limits the best box of this size and angle."""
-        targets = self._targets
-        record = targets.record
-        meant = [one for one in targets.aims if one.target.id in names]
-        if record is None or not meant:
-            return ""
-        box = record.lamella
-        try:
-            found = propose(
-                np.array([one.position for one in meant]),
-                np.array([one.target.radius for one in meant]),
-                np.array([one.covariance for one in meant]) + targets.placing**2 * np.eye(3),
-                angles=(box.angle, box.angle),
-                usual=box.angle,
-                azimuth=box.azimuth,
-                thickness=box.thickness,
-                width=box.width,
-                length=box.length,
-                damage=box.damage,
-            )
-        except ClxemError as error:
-            return str(error)
-        now = record.promised or 0.0
-        said = found.sentence
-        if found.expected > now + LITTLE:
-            said = f"Where it is drawn it holds {now:.0%}; at its best place: {said}"
-        if found.losses.limit == "registration":
-            said = f"{said} {pick_sentence(record.frame, box, meant)}".rstrip()
-        return said
-
-
-def pick_sentence(volume: str, box: Lamella, meant: Sequence[Aim]) -> str:
-    """Say where most of the error across a lamella is that of the pick; empty where it is not.
-
-    Parameters
-    ----------
-    volume : str
-        Frame of the lamella.
-    box : Lamella
-    meant : sequence of Aim
-        Its targets.
-    """
-    for aim in meant:
-        target = aim.target
-        if target.frame != volume or target.sigma is None or len(target.sigma) != 3:
-            continue
-        own = float((box.normal**2) @ np.square(target.sigma))
-        if own > 0.5 * float(box.normal @ aim.covariance @ box.normal):
-            return (
-                f"Most of that error is the pick of {target.name or target.id} itself "
-                f"(±{own**0.5 * 1000:.0f} nm): pick it with Snap, or say how sure it is."
-            )
-    return ""

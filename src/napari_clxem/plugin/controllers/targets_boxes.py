@@ -21,18 +21,12 @@ from napari_clxem.plugin.box_marks import (
 )
 from napari_clxem.plugin.controllers.targets_drawing import draw_box, draw_frames, draw_others
 from napari_clxem.plugin.controllers.targets_film import angle_on_film, estimated, turned
-from napari_clxem.plugin.controllers.targets_scene import (
-    box_at,
-    captures,
-    placing_of,
-    promise,
-    shown_placement,
-    stage_tilt_for,
-)
+from napari_clxem.plugin.controllers.targets_scene import box_at, shown_placement, stage_tilt_for
 from napari_clxem.plugin.controllers.targets_solid import Solid
 from napari_clxem.plugin.world import unwrapped
 from napari_clxem.session import edits
 from napari_clxem.session.model import Site, new_id
+from napari_clxem.session.promises import captures, placing_of, promise
 
 if TYPE_CHECKING:
     from napari_clxem.plugin.controllers.targets import Canvas, Targets

@@ -15,9 +15,9 @@ from napari_clxem.frames import UncertainAffine
 from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import drift_by_images, moved_view
 from napari_clxem.plugin.controllers.loading import open_planes
-from napari_clxem.plugin.controllers.targets_scene import FibView
 from napari_clxem.plugin.controllers.tasks import say_error
 from napari_clxem.session import dataset_from_file, edits
+from napari_clxem.session.fib_views import FibView
 from napari_clxem.session.geometry import estimate, solve
 from napari_clxem.session.model import Dataset, Frame, Link, Session, new_id
 from napari_clxem.session.pairs import link_between

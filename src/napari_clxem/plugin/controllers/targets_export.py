@@ -27,10 +27,11 @@ from napari_clxem.io.exchange import (
 )
 from napari_clxem.lamella import Lamella, LamellaRecord, view_outline
 from napari_clxem.plugin.box_marks import joint_slabs
-from napari_clxem.plugin.controllers.targets_scene import Aim, FibView, captures, placing_of
 from napari_clxem.plugin.controllers.targets_stages import stage_frame
+from napari_clxem.session.fib_views import Aim, FibView
 from napari_clxem.session.geometry import graph, place
 from napari_clxem.session.model import Session, Target
+from napari_clxem.session.promises import captures, placing_of
 
 #: What a dialog offers, and by which suffix it is told.
 FILTER = (

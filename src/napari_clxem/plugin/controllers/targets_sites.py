@@ -13,11 +13,12 @@ from napari_clxem.errors import LamellaError, NoPathError
 from napari_clxem.frames import Affine
 from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import FieldRecord, Optics, SiteProposal, judge_site, propose_sites
-from napari_clxem.plugin.controllers.positions import View, axes_of, spatial
-from napari_clxem.plugin.controllers.targets_scene import SAME
+from napari_clxem.plugin.controllers.positions import View
+from napari_clxem.session.extents import axes_of, spatial
 from napari_clxem.session.geometry import Place, graph, place
 from napari_clxem.session.model import Dataset, Session, Target, new_id
 from napari_clxem.session.pairs import is_oblique
+from napari_clxem.session.promises import SAME
 
 # The microscope is aimed by its light microscope, else by its own mosaic.
 AIMED_BY = ("vlm", "sxt", "fluorescence")

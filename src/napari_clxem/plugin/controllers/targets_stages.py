@@ -10,8 +10,8 @@ import numpy as np
 from napari_clxem.errors import WriteError
 from napari_clxem.io.exchange import Entry, write_list
 from napari_clxem.lamella import FieldRecord
-from napari_clxem.plugin.controllers.positions import spatial
 from napari_clxem.plugin.controllers.targets_sites import judged
+from napari_clxem.session.extents import spatial
 from napari_clxem.session.geometry import place
 from napari_clxem.session.model import Dataset, Session, Target
 

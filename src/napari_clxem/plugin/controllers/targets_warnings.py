@@ -8,8 +8,9 @@ from napari_clxem.errors import ClxemError
 from napari_clxem.frames import Affine
 from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import Instrument, Lamella, LamellaRecord
-from napari_clxem.plugin.controllers.positions import spatial
-from napari_clxem.plugin.controllers.targets_scene import Aim, FibView, stage_tilt_for
+from napari_clxem.plugin.controllers.targets_scene import stage_tilt_for
+from napari_clxem.session.extents import spatial
+from napari_clxem.session.fib_views import Aim, FibView
 from napari_clxem.session.geometry import place, solve
 from napari_clxem.session.model import Dataset, Session, Target
 

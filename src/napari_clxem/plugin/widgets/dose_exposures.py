@@ -25,7 +25,6 @@ from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import dose_export, dose_records, dose_words
 from napari_clxem.plugin.controllers.dose_entry import Entry, entry_of
 from napari_clxem.plugin.controllers.dose_review import DoseReview
-from napari_clxem.plugin.controllers.positions import axes_of
 from napari_clxem.plugin.controllers.tasks import LongTask
 from napari_clxem.plugin.widgets.dose_form import ExposureForm
 from napari_clxem.plugin.widgets.parts import (
@@ -37,6 +36,7 @@ from napari_clxem.plugin.widgets.parts import (
     verb_button,
 )
 from napari_clxem.plugin.widgets.tables import NARROW
+from napari_clxem.session.extents import axes_of
 from napari_clxem.session.records import Record
 
 HEADINGS = (

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_clxem.dose import Exposure
+from napari_clxem.dose.limits import ESTIMATES
 from napari_clxem.errors import ClxemError
 from napari_clxem.materials import MATERIALS
 from napari_clxem.plugin import dose_marks, keys
@@ -156,7 +157,7 @@ class MapTab(QWidget):
             self._material.addItem(name, name)
         self._estimate = narrow(QComboBox())
         self._estimate.addItem("lowest of all", "")
-        for name, text in dose_words.ESTIMATES.items():
+        for name, text in ESTIMATES.items():
             self._estimate.addItem(text, name)
         self._voltage = narrow(QComboBox())
         for volts in (300.0, 200.0):

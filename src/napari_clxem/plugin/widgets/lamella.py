@@ -18,14 +18,15 @@ from napari_clxem.lamella import CampaignRow
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.lamella_overlap import LamellaOverlap
-from napari_clxem.plugin.controllers.lamella_scene import facing, maps, tilted
 from napari_clxem.plugin.controllers.lamella_words import (
+    facing,
     held_cells,
     overlap_words,
     series_cells,
     series_tip,
     share_cells,
     share_tip,
+    tilted,
 )
 from napari_clxem.plugin.widgets.dock import Dock, bring_forward, page
 from napari_clxem.plugin.widgets.lamella_campaign import CampaignPart
@@ -40,6 +41,7 @@ from napari_clxem.plugin.widgets.parts import (
     spin,
 )
 from napari_clxem.plugin.widgets.tables import Row, Table
+from napari_clxem.session.overlaps import maps
 
 BLINK = 700  # ms
 SHARES = (

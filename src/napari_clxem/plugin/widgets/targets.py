@@ -23,7 +23,6 @@ from napari_clxem.plugin.controllers import redo, undo
 from napari_clxem.plugin.controllers.targets import Targets
 from napari_clxem.plugin.controllers.targets_export import FILTER, export
 from napari_clxem.plugin.controllers.targets_mouse import TargetMouse
-from napari_clxem.plugin.controllers.targets_scene import fib_datasets
 from napari_clxem.plugin.controllers.targets_warnings import box_warnings, target_warnings
 from napari_clxem.plugin.controllers.targets_words import ranked, target_words
 from napari_clxem.plugin.widgets.beside import Beside
@@ -43,6 +42,7 @@ from napari_clxem.plugin.widgets.second import SecondCanvas
 from napari_clxem.plugin.widgets.tables import Row, Table
 from napari_clxem.plugin.widgets.targets_box import BoxForm
 from napari_clxem.plugin.widgets.targets_sites import SitesForm
+from napari_clxem.session.fib_views import fib_datasets
 
 COLUMNS = (
     ("Target", "Name of the target; choose one to go there"),

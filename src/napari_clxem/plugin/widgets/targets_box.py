@@ -10,9 +10,9 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QFormLayout, QVBoxLayout
 from napari_clxem.lamella import BOXES, INSTRUMENTS
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers.targets import Targets
-from napari_clxem.plugin.controllers.targets_scene import fib_datasets
 from napari_clxem.plugin.controllers.targets_words import box_sentence, limit_sentence
 from napari_clxem.plugin.widgets.parts import button, check, combo, fill, row, said, spin
+from napari_clxem.session.fib_views import fib_datasets
 
 IMAGES = "Images (*.tif *.tiff *.mrc *.map);;All files (*)"
 

@@ -1,8 +1,7 @@
-"""What a milled lamella shares with tomograms and targets: pure functions of the document."""
+"""What a milled lamella shares with tomograms, holds of targets, and shows in tilt series."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,20 +12,20 @@ from napari_clxem.frames import Affine, Route
 from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import (
     Capture,
-    Lamella,
     LamellaRecord,
     Overlap,
     capture_probability,
+    carried,
     features_at,
     in_outline,
     lamella_on_map,
     overlap,
     slab_pose,
 )
-from napari_clxem.plugin.controllers.positions import axes_of, spatial
+from napari_clxem.session.extents import axes_of, spatial
 from napari_clxem.session.geometry import graph, place
 from napari_clxem.session.model import Dataset, Session, Target, new_id
-from napari_clxem.session.slabs import laid, milled
+from napari_clxem.session.slabs import laid
 
 MAP = "tem"
 TOMOGRAM = "sxt"
@@ -61,10 +60,13 @@ class Held:
     target : Target
     capture : Capture or None
         None where no links lead to the tomogram that ties them.
+    frame : str
+        Of that tomogram; empty where none is linked with the lamella's map.
     """
 
     target: Target
     capture: Capture | None
+    frame: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,14 +114,6 @@ def volumes(session: Session, site: str | None, modality: str = TOMOGRAM) -> tup
         and axes_of(session, one.frame) == 3
         and spatial(one) is not None
     )
-
-
-def middle(dataset: Dataset) -> Floats:
-    """Give the middle of an image, µm of its own frame."""
-    known = spatial(dataset)
-    if known is None:
-        raise LamellaError(f"{dataset.name} states no pixel size; give one in Links & targets.")
-    return np.asarray((np.array(known[0]) - 1) * np.array(known[1]) / 2)
 
 
 def box_of(dataset: Dataset) -> Floats:
@@ -232,40 +226,6 @@ def _ways(session: Session, record: LamellaRecord, frame: str) -> tuple[Route, R
     return there, back
 
 
-def carried(lamella: Lamella, placement: ArrayLike) -> Lamella:
-    """Carry a lamella into another frame, such as that of a tomogram.
-
-    Parameters
-    ----------
-    placement : (4, 4) array_like
-        From the lamella's frame to the other, µm.
-
-    Raises
-    ------
-    LamellaError
-        Where it has no extent there.
-    """
-    pose = slab_pose(lamella, np.asarray(placement, float))
-    z, y, x = pose.normal
-    angle = float(np.rad2deg(np.arccos(np.clip(z, -1.0, 1.0))))
-    azimuth = float(np.rad2deg(np.arctan2(-x, y))) if angle > 1e-9 else 0.0
-    centre = (float(pose.centre[0]), float(pose.centre[1]), float(pose.centre[2]))
-    plain = replace(
-        lamella,
-        centre=centre,
-        angle=angle,
-        azimuth=azimuth,
-        thickness=pose.thickness,
-        damage=lamella.damage * pose.thickness / lamella.thickness,
-        outline=(),
-    )
-    own = plain.within(pose.corners)[:, 1:]
-    length, width = np.ptp(own, axis=0).tolist()
-    return replace(
-        plain, outline=tuple((a, b) for a, b in own.tolist()), length=length, width=width
-    )
-
-
 def held(session: Session, record: LamellaRecord) -> tuple[Held, ...]:
     """Give what a lamella on a map holds of the targets of its site.
 
@@ -277,7 +237,7 @@ def held(session: Session, record: LamellaRecord) -> tuple[Held, ...]:
         if target.site not in (None, record.site):
             continue
         capture = _capture(session, record, target, tie) if tie else None
-        found.append(Held(target, capture))
+        found.append(Held(target, capture, tie[0] if tie else ""))
     return tuple(found)
 
 
@@ -363,30 +323,3 @@ def _capture(
     on_map = Affine(way.placement).inverted().transform([spot.position])[0]
     own = way.predict_error([on_map[3 - axes_of(session, record.frame) :]])[0]
     return capture_probability(slab, spot.position, target.radius, np.array(spot.covariance) + own)
-
-
-def facing(dataset: Dataset, plans: Sequence[LamellaRecord]) -> str:
-    """Say how the map's tilt and the milling angle fit, for people."""
-    tilt = dataset.stage.tilt if dataset.stage else None
-    plan = next((one for one in plans if one.site == dataset.site), None)
-    if tilt is None:
-        return "The map does not say its tilt: set the angle between faces and map by hand."
-    if plan is None:
-        return f"The map was taken at {tilt:.1f}°: at minus the milling angle, faces lie in it."
-    left = abs(abs(tilt) - plan.lamella.angle)
-    return (
-        f"The map was taken at {tilt:.1f}°, milling was planned at {plan.lamella.angle:.1f}°: the "
-        f"faces are about {left:.1f}° off the map."
-    )
-
-
-def tilted(session: Session, record: LamellaRecord) -> str:
-    """Say where the tilt of the slab in the tomograms is known from, for people; empty for none."""
-    for dataset in volumes(session, record.site):
-        faces = milled(session, record.site, dataset.frame)
-        if faces is not None:
-            return (
-                f"In {dataset.name} its faces run as the beam of {faces.view} did, "
-                f"to {faces.sd:.1f}° (sd)."
-            )
-    return "No FIB image is linked with the tomogram: landmarks alone tell the slab's tilt."
