@@ -19,6 +19,7 @@ PACKAGES = [
     "samples",
     "session",
     "session.chain",
+    "report",
     "shifts",
     "materials",
     "units",

@@ -49,6 +49,7 @@ _NAMES = {
         "normalise",
         "reconstruct",
     ),
+    "report": ("write_report",),
     "session": (
         "Session",
         "Store",

@@ -11,15 +11,22 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 
+from napari_clxem.dose import budget
 from napari_clxem.plugin import keys
 from napari_clxem.plugin.controllers import release, workspace_for
+from napari_clxem.plugin.controllers.dose_settings import Settings
 from napari_clxem.plugin.widgets.session import SessionWidget
+from napari_clxem.report.writing import RESOLUTION
 from napari_clxem.samples import sample_folder
 from napari_clxem.session import Store
 
 pytestmark = pytest.mark.gl
 
 VERBS = "napari_clxem.plugin.controllers.grid_verbs"
+
+
+def test_a_report_holds_doses_against_what_the_dose_dock_does_at_first():
+    assert Settings().budget == budget(RESOLUTION)
 
 
 @pytest.fixture

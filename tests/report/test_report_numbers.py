@@ -1,4 +1,4 @@
-"""The numbers of the report are those of the functions that the docks ask."""
+"""The numbers of the report are those of the functions that it asks, as the docks do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from reported import HOME, Page
 from napari_clxem.dose import budget, conflicts, duplicates, exposures_csv, target_table
 from napari_clxem.dose.tables import EXPOSURES
 from napari_clxem.lamella import campaign
-from napari_clxem.plugin.controllers.dose_settings import Settings
 from napari_clxem.report import words, write_report
 from napari_clxem.report.drawing import half_axes
 from napari_clxem.report.exposures import BELOW, HEADINGS
@@ -142,11 +141,9 @@ def test_every_exposure_is_a_row_with_the_columns_of_the_csv(full, full_page):
     assert set(BELOW) <= set(HEADINGS)
 
 
-def test_doses_at_targets_and_sites_are_those_of_the_dock(full, full_page):
+def test_doses_at_targets_and_sites_are_those_of_the_history(full, full_page):
     places = [*target_spots(full, FRAME)[0], *site_spots(full, FRAME)[0]]
-    settings = Settings()
-    assert settings.budget == LIMIT
-    expected = target_table(history(full, FRAME, settings.material), places, settings.budget)
+    expected = target_table(history(full, FRAME, LIMIT.material), places, LIMIT)
     table = full_page.table("Cumulative dose at targets and sites")
     assert table.column("at") == [one.name for one in expected]
     assert {"A1", "C2", "Cell A", "Cell C"} <= set(table.column("at"))
@@ -195,7 +192,7 @@ def test_another_limit_changes_what_doses_are_held_against(full, tmp_path):
     ]
 
 
-def test_a_planned_lamella_promises_what_the_dock_says(full, full_page):
+def test_a_planned_lamella_promises_what_is_predicted_in_the_fib_image(full, full_page):
     record = next(one for one in full.lamellae if one.id == "plan-C")
     view = fib_view(full, edits.get(full, Dataset, "fib-C"), record.frame)
     seen = aims(full, view, [one for one in full.targets if one.site == "C"])
@@ -265,7 +262,7 @@ def test_methods_cite_what_was_used_and_no_more(sample_page, full_page):
     assert "confocal-A × 1.45" in sample_page.chapters["methods"]
 
 
-def test_what_milled_lamellae_hold_is_what_the_dock_says(full, full_page):
+def test_what_milled_lamellae_hold_of_each_target_is_listed(full, full_page):
     record = next(one for one in full.lamellae if one.id == "milled-A")
     found = {one.target.id: one.capture for one in held(full, record)}
     assert {one.frame for one in held(full, record)} == {"tomogram-A"}
@@ -278,7 +275,7 @@ def test_what_milled_lamellae_hold_is_what_the_dock_says(full, full_page):
     assert table.row("A1")["meant"] == "–"
 
 
-def test_what_milled_lamellae_share_is_what_the_dock_says(full, full_page):
+def test_what_milled_lamellae_share_now_stands_beside_what_was_kept(full, full_page):
     record = next(one for one in full.lamellae if one.id == "milled-A")
     (one,) = shares(full, record)
     found = one.overlap

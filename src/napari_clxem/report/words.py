@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from napari_clxem.session.summary import interval as interval
 from napari_clxem.session.summary import nanometres
+from napari_clxem.session.summary import percent as percent
 
 NOTHING = "–"
 # What is so nearly a circle has no direction.
@@ -40,16 +42,6 @@ def number(value: float | None, digits: int = 3) -> str:
 def place(values: Sequence[float]) -> str:
     """Write coordinates of µm."""
     return ", ".join(f"{value:.3f}" for value in values)
-
-
-def percent(share: float | None) -> str:
-    """Write a share as percent."""
-    return NOTHING if share is None or not np.isfinite(share) else f"{share:.0%}"
-
-
-def interval(pair: tuple[float, float] | None) -> str:
-    """Write an interval of shares."""
-    return NOTHING if pair is None else f"{pair[0]:.0%}–{pair[1]:.0%}"
 
 
 def dose(value: float | None, least: bool = False) -> str:

@@ -148,3 +148,13 @@ def nanometres(length: float | None) -> str:
     if length is None or not np.isfinite(length):
         return "–"
     return f"{length * 1000:.0f} nm" if length < 10 else f"{length:.1f} µm"
+
+
+def percent(share: float | None) -> str:
+    """Write a share as percent, for people."""
+    return "–" if share is None or not np.isfinite(share) else f"{share:.0%}"
+
+
+def interval(pair: tuple[float, float] | None) -> str:
+    """Write an interval of shares, for people."""
+    return "–" if pair is None else f"{pair[0]:.0%}–{pair[1]:.0%}"

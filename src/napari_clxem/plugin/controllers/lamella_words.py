@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_clxem.lamella import Campaign, CampaignRow, LamellaRecord
-from napari_clxem.plugin.controllers.targets_words import TargetWords, percent
+from napari_clxem.plugin.controllers.targets_words import TargetWords
 from napari_clxem.session.model import Dataset, Session
 from napari_clxem.session.overlaps import Held, Series, Shared, volumes
 from napari_clxem.session.slabs import milled
-
-
-def interval_text(interval: tuple[float, float] | None) -> str:
-    """Write an interval of shares."""
-    return "–" if interval is None else f"{interval[0]:.0%}–{interval[1]:.0%}"
+from napari_clxem.session.summary import interval, percent
 
 
 def overlap_words(
@@ -50,8 +46,8 @@ def overlap_words(
     return TargetWords(
         f"{percent(o.area_fraction)} overlap",
         f"of the lamella with {best.dataset.name} in plan view (95 %: "
-        f"{interval_text(o.area_interval)}); by volume {percent(o.volume_fraction)} "
-        f"({interval_text(o.volume_interval)}), {o.volume:.1f} µm³.",
+        f"{interval(o.area_interval)}); by volume {percent(o.volume_fraction)} "
+        f"({interval(o.volume_interval)}), {o.volume:.1f} µm³.",
         "",
     )
 
@@ -64,9 +60,9 @@ def share_cells(one: Shared) -> tuple[str, ...]:
     return (
         one.dataset.name,
         percent(o.area_fraction),
-        interval_text(o.area_interval),
+        interval(o.area_interval),
         percent(o.volume_fraction),
-        interval_text(o.volume_interval),
+        interval(o.volume_interval),
     )
 
 

@@ -11,7 +11,7 @@ from napari_clxem.lamella import Capture, FieldRecord, Lamella, LamellaRecord, S
 from napari_clxem.plugin.controllers.positions import View
 from napari_clxem.session.geometry import place
 from napari_clxem.session.model import Dataset, Session, Target
-from napari_clxem.session.summary import nanometres
+from napari_clxem.session.summary import nanometres, percent
 
 # Below this probability of lying within width or length, that is said.
 WITHIN = 0.95
@@ -79,11 +79,6 @@ def known(value: float | None) -> float:
 def across_beam(covariance: object) -> float:
     """Give the sd of a place in a FIB image up and down, where a lamella is thin, µm."""
     return float(np.sqrt(np.asarray(covariance, float)[0, 0]))
-
-
-def percent(share: float | None) -> str:
-    """Write a share for people."""
-    return "–" if share is None or not np.isfinite(share) else f"{share:.0%}"
 
 
 def capture_sentence(capture: Capture) -> str:
