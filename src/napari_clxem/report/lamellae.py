@@ -10,7 +10,6 @@ from napari_clxem.errors import ClxemError
 from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import (
     BY_EYE,
-    Campaign,
     Capture,
     LamellaRecord,
     SlabPose,
@@ -37,7 +36,7 @@ from napari_clxem.report.subject import Subject, corners, label_of, name_of
 from napari_clxem.session.fib_views import aims, fib_datasets, fib_view
 from napari_clxem.session.geometry import place
 from napari_clxem.session.model import Dataset, Session
-from napari_clxem.session.overlaps import held, shares, volumes
+from napari_clxem.session.overlaps import campaign_rows, held, shares, volumes
 from napari_clxem.session.promises import captures, gain_of, limit_of, placing_of
 from napari_clxem.session.slabs import slab_placement
 
@@ -223,17 +222,10 @@ def _shares(subject: Subject, record: LamellaRecord) -> Html:
     return joined(made, said)
 
 
-def campaign_of(session: Session) -> Campaign:
-    """Sum up the lamellae that were milled or lost."""
-    return campaign(
-        one.row(session.name) for one in session.lamellae if one.status in ("milled", "lost")
-    )
-
-
 def overlaps(subject: Subject) -> Html:
     """Say what the milled lamellae share with their tomograms."""
     session = subject.session
-    found = campaign_of(session)
+    found = campaign(campaign_rows(session))
     if not found.rows:
         said = missing("No lamella is outlined on its TEM map, so no overlap is known.")
         return section("overlap", OVERLAPS, said)

@@ -11,6 +11,7 @@ from napari_clxem.errors import LamellaError, NoPathError
 from napari_clxem.frames import Affine, Route
 from napari_clxem.frames.affine import Floats
 from napari_clxem.lamella import (
+    CampaignRow,
     Capture,
     LamellaRecord,
     Overlap,
@@ -323,3 +324,16 @@ def _capture(
     on_map = Affine(way.placement).inverted().transform([spot.position])[0]
     own = way.predict_error([on_map[3 - axes_of(session, record.frame) :]])[0]
     return capture_probability(slab, spot.position, target.radius, np.array(spot.covariance) + own)
+
+
+def campaign_rows(session: Session, name: str = "") -> tuple[CampaignRow, ...]:
+    """Give the lamellae that were milled or lost, as rows of a campaign.
+
+    Parameters
+    ----------
+    session : Session
+    name : str
+        To call it by; empty for its own.
+    """
+    done = [one for one in session.lamellae if one.status != "planned"]
+    return tuple(one.row(name or session.name) for one in done)

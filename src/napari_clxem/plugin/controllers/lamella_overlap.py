@@ -40,6 +40,7 @@ from napari_clxem.session.overlaps import (
     Held,
     Series,
     Shared,
+    campaign_rows,
     held,
     maps,
     planned,
@@ -138,10 +139,7 @@ class LamellaOverlap:
     @property
     def campaign(self) -> Campaign:
         """Lamellae of this session and of those that were added."""
-        name = self.session.name
-        planned = ("milled", "lost")
-        rows = [one.row(name) for one in self.session.lamellae if one.status in planned]
-        return campaign([*rows, *self.others])
+        return campaign([*campaign_rows(self.session), *self.others])
 
     def choose_map(self, dataset: str) -> None:
         """Work on another map."""

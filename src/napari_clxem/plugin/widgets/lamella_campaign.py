@@ -20,6 +20,7 @@ from napari_clxem.plugin.widgets.parts import bold, button, row
 from napari_clxem.plugin.widgets.tables import Row, Table
 from napari_clxem.session import load
 from napari_clxem.session.model import Session
+from napari_clxem.session.overlaps import campaign_rows
 
 SESSIONS = "CLXEM sessions (*.clxem.json)"
 KINDS = "Campaign table (*.csv);;Campaign plot (*.svg)"
@@ -112,8 +113,7 @@ class CampaignPart(QWidget):
                 show_info(f"{name} is counted already.")
                 continue
             self._ids.add(other.id)
-            new = [one.row(name) for one in other.lamellae if one.status != "planned"]
-            self._others = (*self._others, *new)
+            self._others = (*self._others, *campaign_rows(other, name))
         self._changed(self._others)
 
     def write_campaign(self, path: str) -> None:
