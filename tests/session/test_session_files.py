@@ -270,6 +270,15 @@ def reopened_or_refused(path):
     return load(path) == session
 
 
+def test_a_field_named_by_a_control_character_is_refused_in_one_line(path):
+    save(Session(), path)
+    found = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**found, "grid": {"a\x1eb": None}}), "utf-8")
+    with pytest.raises(SessionError, match=r"'a\\x1eb' is not a field") as refused:
+        load(path)
+    assert len(str(refused.value).splitlines()) == 1
+
+
 @settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_value_anywhere_opens_or_is_refused(path, rich, data):

@@ -194,7 +194,9 @@ def _named(loc: Sequence[str | int], plain: Plain, place: str) -> str:
         except (KeyError, IndexError, TypeError):
             here = None
         label = here.get("id", here.get("name")) if isinstance(here, Mapping) else None
-        names.append(repr(label) if isinstance(step, int) and label else str(step))
+        listed = isinstance(step, int) and label
+        plainly = str(step).isprintable()  # a damaged file may call a field by a control character
+        names.append(repr(label) if listed else str(step) if plainly else repr(step))
     return " › ".join(names)
 
 
