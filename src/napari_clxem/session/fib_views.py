@@ -69,7 +69,10 @@ def fib_datasets(session: Session, site: str | None) -> tuple[Dataset, ...]:
     return tuple(
         one
         for one in session.datasets
-        if one.site in (None, site) and one.frame and is_oblique(session, one.frame)
+        if one.site in (None, site)
+        and one.frame
+        and one.modality != "tem"  # a lamella's map is taken when there is nothing left to mill
+        and is_oblique(session, one.frame)
     )
 
 
