@@ -48,11 +48,20 @@ def profiles_of(
     """Give the profiles to choose from: opacities in projection, and blurs where none is given."""
     usual = _BLURRED[len(spacing)] if blurred else _BLURS[kind, len(spacing)]
     blurs = usual if psf is None else (psf,)
-    if len(spacing) == 3 and spacing[0] < _TOMOGRAM * diameter:
+    if _is_tomogram(spacing, diameter):
         blurs = blurs[::-1]
     opacities = _OPACITIES[kind] if len(spacing) == 2 else (0.0,)
     pixel = tuple(p * f for p, f in zip(spacing, averaged, strict=False))
     return [_profile(pixel, diameter, blur, k) for blur in blurs for k in opacities]
+
+
+def may_be_blurred(spacing: tuple[float, ...], diameter: float, kind: Kind) -> bool:
+    """Tell whether it is an image that light may have made: X-rays resolve every bead."""
+    return kind == "bright" and not _is_tomogram(spacing, diameter)
+
+
+def _is_tomogram(spacing: tuple[float, ...], diameter: float) -> bool:
+    return len(spacing) == 3 and spacing[0] < _TOMOGRAM * diameter
 
 
 def _profile(spacing: tuple[float, ...], diameter: float, psf: Psf, opacity: float) -> Profile:

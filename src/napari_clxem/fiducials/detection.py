@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_clxem.errors import Cancelled, ClxemError, MissingScaleError, PointsError
-from napari_clxem.fiducials.appearance import Kind, Psf, profiles_of
+from napari_clxem.fiducials.appearance import Kind, Psf, may_be_blurred, profiles_of
 from napari_clxem.fiducials.block_fits import BlockFits, Fitted
 from napari_clxem.fiducials.candidates import find
 from napari_clxem.fiducials.localisation import select
@@ -136,7 +136,8 @@ def detect(
     told = _Told(progress, cancelled)
     look = _Look(steps, diameter, kind, psf)
     found = _found(image, look, threshold, told)
-    if psf is None and _mostly_too_wide(found[0]):
+    unsure = psf is None and may_be_blurred(steps, diameter, kind)
+    if unsure and _mostly_too_wide(found[0]):
         blurred = _found(image, replace(look, blurred=True), threshold, told)
         if _are_beads(blurred[0], found[0]):
             found = blurred
