@@ -18,6 +18,9 @@ from napari_clxem.fiducials.profiles import Floats
 
 _BLOCK_2D = 4096
 _BLOCK_3D = (64, 1024, 1024)
+_KERNEL_TYPES = (np.uint8, np.uint16, np.float32)
+"""Types of pixels that kernels take; others become 32-bit floats."""
+
 _AVERAGED = 4
 """Pixels averaged to one from which on blocks have their full width."""
 
@@ -29,7 +32,7 @@ class Block:
     Parameters
     ----------
     data : ndarray
-        Pixels in the image's own type.
+        Pixels in the image's own type, or as 32-bit floats.
     origin : tuple of int
         Index in the image of the first pixel of `data`.
     start, core : tuple of int
@@ -119,13 +122,14 @@ def blocks(
 
 
 def _read(part: Any) -> NDArray[Any]:
-    """Give the pixels of a part of an image, one after another in memory.
+    """Give the pixels of a part of an image, one after another in memory, as kernels take them.
 
     Slices of a lazy array's chunks are copied, as views would keep all the chunks in memory.
     """
     if hasattr(part, "map_blocks"):
         part = part.map_blocks(np.array, dtype=part.dtype)
-    return np.ascontiguousarray(part)
+    pixels = np.ascontiguousarray(part)
+    return pixels if pixels.dtype in _KERNEL_TYPES else finite(pixels)
 
 
 def bin_mean(block: Floats, factor: tuple[int, ...]) -> Floats:

@@ -15,9 +15,6 @@ from napari_clxem.fiducials.sizes import Geometry
 _AT_ONCE = 256
 """Windows that a thread cuts at a time."""
 
-_COMPILED = (np.uint8, np.uint16, np.float32)
-"""Types of pixels that kernels take."""
-
 
 def cut(
     block: Block, index: Floats, shape: Geometry, kept: NDArray[np.intp]
@@ -26,7 +23,7 @@ def cut(
     factor, side = np.array(shape.fine), np.array(shape.window)
     first = np.round(index - (factor * side - 1) / 2.0).astype(int)
     data = np.empty((len(index), len(kept)), np.float32)
-    kernels = compiling.ready("cutout_kernels") if block.data.dtype in _COMPILED else None
+    kernels = compiling.ready("cutout_kernels")
     if kernels is None:
         for row in range(len(index)):
             part = block.read(tuple(first[row]), tuple(first[row] + factor * side))
@@ -74,7 +71,7 @@ def peaks_near(block: Block, index: Floats, shape: Geometry) -> tuple[Floats, Fl
     radius = np.array([max(1, round(0.5 * shape.diameter / p)) for p in shape.spacing])
     top, shared = np.empty(len(index)), np.empty(len(index))
     places = np.round(index - np.array(block.origin)).astype(int)
-    kernels = compiling.ready("cutout_kernels") if block.data.dtype in _COMPILED else None
+    kernels = compiling.ready("cutout_kernels")
     if kernels is None:
         for row, place in enumerate(places):
             box = zip(place, radius, strict=True)

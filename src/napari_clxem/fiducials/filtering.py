@@ -124,10 +124,8 @@ def _padded(data: NDArray[Any], multiple: tuple[int, ...]) -> Floats:
 
 
 def _volume(data: NDArray[Any]) -> NDArray[Any]:
-    """Give pixels as a volume of a type that kernels take."""
-    known = data.dtype in (np.uint8, np.uint16, np.float32)
-    volume = data if known else finite(data)
-    return np.ascontiguousarray(volume[None] if data.ndim == 2 else volume)
+    """Give pixels as a volume."""
+    return data[None] if data.ndim == 2 else data
 
 
 def _cells(kernels: Any, data: NDArray[Any], cell: tuple[int, ...]) -> tuple[Floats, Floats]:
