@@ -208,8 +208,8 @@ def test_snr_is_peak_over_the_noise_of_its_pixel(pixel):
     np.testing.assert_allclose(np.median(found.snr), expected, rtol=0.1)
 
 
-@pytest.mark.parametrize("seed", [14, 15, 18])
-def test_round_things_of_another_make_do_not_fit(seed):
+@pytest.mark.parametrize(("seed", "pass_for_beads"), [(14, 0), (15, 1), (18, 0)])  # of 980 four
+def test_round_things_of_another_make_do_not_fit(seed, pass_for_beads):
     rng = np.random.default_rng(seed)
     places = lattice(rng, 30)
     disc = projections((300, 300), 0.1, places, 0.1, opacity=30.0)
@@ -217,7 +217,7 @@ def test_round_things_of_another_make_do_not_fit(seed):
     beads = lattice(rng, 30, step=26.0)
     level = 60 + 120 * ring
     found = detect(rng.poisson(level), 0.1, psf=0.1)
-    assert len(found) <= 1  # of 49; of 980 four
+    assert len(found) <= pass_for_beads
     assert "does not fit a bead" in {r.reason for r in found.rejected}
     solid = 60 + 120 * projections((300, 300), 0.1, beads, 0.1, opacity=30.0)
     assert len(detect(rng.poisson(solid), 0.1, psf=0.1)) == len(beads)
